@@ -1,0 +1,22 @@
+"""The one base of all resource models: camelCase on the wire, unknown fields refused, values frozen."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+JSONScalar = str | int | float | bool
+"""A value a parameter can take. Null is not one: an inactive parameter is absent."""
+
+Duration = Annotated[
+    str,
+    Field(pattern=r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$", min_length=2, max_length=24, examples=["6h", "1h30m", "90s"]),
+]
+"""Whole hours, minutes and seconds, in this order: `6h`, `1h30m`, `90s`."""
+
+Object = dict[str, Any]
+"""Any JSON object, kept as it is (`x-kubernetes-preserve-unknown-fields`)."""
+
+
+class Resource(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, validate_by_name=True)

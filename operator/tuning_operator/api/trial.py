@@ -1,0 +1,69 @@
+"""`TuningTrial` as pydantic models: one evaluation of the study's ledger.
+
+The trial object is the commit point: its `spec` never changes, a `status.result` once written never changes. Only the operator
+writes trials.
+"""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from tuning_operator.api.base import JSONScalar, Resource
+from tuning_operator.api.study import Name
+
+
+class Role(StrEnum):
+    SEARCH = "Search"
+    FINAL = "Final"
+
+
+class TrialState(StrEnum):
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+
+class SuggestionRecord(Resource):
+    """How a trial's parameters came about."""
+
+    by: str = Field(max_length=63, description="Algorithm that made the suggestion.")
+    known: int = Field(ge=0, description="How many recorded results the suggestion knew.")
+    reason: str = Field("", max_length=256, description="One line: random start, model, grid point, ...")
+
+
+class TuningTrialSpec(Resource):
+    """One evaluation: which parameters, for which study."""
+
+    study: str = Field(max_length=253, description="Name of the study.")
+    number: int = Field(ge=0, description="0, 1, 2, ... within the study.")
+    role: Role = Field(Role.SEARCH, description="`Search`, or `Final` for the last run with the best parameters.")
+    parameters: dict[Name, JSONScalar] = Field(description="Active parameters and their values.")
+    suggestion: SuggestionRecord = Field(description="How the parameters came about.")
+
+
+class TrialResult(Resource):
+    """How the trial ended. Written once."""
+
+    state: TrialState = Field(description="`Succeeded`, `Failed` or `Stopped`.")
+    reason: str = Field(max_length=128, description="CamelCase word, for example `Completed`, `OutOfMemory`, `TargetReached`.")
+    message: str = Field("", max_length=1024, description="What happened, for a person.")
+    values: dict[str, float] = Field(default_factory=dict, description="Summarised value of each objective.")
+    metrics: dict[str, float] = Field(default_factory=dict, description="Last finite value of every metric reported.")
+    infeasible: bool = Field(False, description="The parameters cannot work (memory, divergence, invalid setting); told so to the search.")
+    step: int | None = Field(None, description="Last step reported.")
+    artifacts: dict[str, str] = Field(default_factory=dict, description="Files left in the checkpoint directory.")
+
+
+class TuningTrialStatus(Resource):
+    """What is known of the trial."""
+
+    state: TrialState = Field(TrialState.PENDING, description="`Pending`, `Running`, `Succeeded`, `Failed` or `Stopped`.")
+    attempt: int = Field(0, ge=0, description="Number of the current or last attempt.")
+    retries: int = Field(0, ge=0, description="Attempts that ended in a wish to try again.")
+    disruptions: int = Field(0, ge=0, description="Attempts lost to eviction, preemption, node loss or suspension.")
+    accelerator_seconds: float = Field(0, ge=0, description="Accelerators times seconds, over all ended attempts.")
+    start_time: str | None = Field(None, description="When the first attempt started to run.")
+    completion_time: str | None = Field(None, description="When the trial ended.")
+    result: TrialResult | None = Field(None, description="How the trial ended. Written once.")

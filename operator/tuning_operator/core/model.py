@@ -1,0 +1,213 @@
+"""The words of the core: a snapshot of a study goes in, a plan comes out.
+
+Plain frozen values; times are Unix seconds (float), durations seconds. Nothing here knows Kubernetes, processes, files or the clock.
+The cluster, the local runner and the simulator all speak these words: `gather` makes a `Snapshot`, `decide` makes a `Plan`, `act`
+applies its actions in order by idempotent writes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tuning_operator.api.base import JSONScalar
+from tuning_operator.api.study import StudySpec
+from tuning_operator.api.trial import Role, TrialState
+from tuning_trial.report import Report
+
+Parameters = Mapping[str, JSONScalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The object a user wrote, and what must be remembered of it."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: StudySpec
+    created_at: float
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Parameters for a trial, and how they came about."""
+
+    parameters: Parameters
+    by: str
+    known: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a trial ended; recorded once, never changed."""
+
+    state: TrialState  # SUCCEEDED, FAILED or STOPPED
+    reason: str
+    message: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    infeasible: bool = False
+    step: int | None = None
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One line of the ledger, as recorded."""
+
+    number: int
+    role: Role
+    suggestion: Suggestion
+    created_at: float
+    attempt: int = 0
+    """Number of the attempt that is current, or is to be started."""
+    retries: int = 0
+    disruptions: int = 0
+    accelerator_seconds: float = 0.0
+    """Of all recorded (ended) attempts."""
+    started_at: float | None = None
+    ended_at: float | None = None
+    result: Result | None = None
+    recorded_state: TrialState = TrialState.PENDING
+    """What the trial's status says now, so that an unchanged state is not written again."""
+
+
+class RunState(StrEnum):
+    """What is seen of one attempt's Job and pod, or process."""
+
+    WAITING = "Waiting"  # created, nothing has started to run; `reason` says why if known
+    RUNNING = "Running"
+    STOPPING = "Stopping"  # deletion or SIGTERM asked for, not yet gone
+    ENDED = "Ended"  # its processes are gone; exit code or reason known
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One attempt of a trial as it is seen in the world. At most one per trial is live (P1)."""
+
+    trial: int
+    attempt: int
+    state: RunState
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    """Word of the world: `OOMKilled`, `Evicted`, `DeadlineExceeded`, `ErrImagePull`, `Unschedulable`, `Forbidden`, ..."""
+    message: str = ""
+    disrupted: bool = False
+    """Lost to preemption, eviction or node loss: an attempt, not a failure."""
+    report: Report | None = None
+    """Last report seen: live by scrape or file, final by the termination message."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartProblem:
+    """Why an attempt could not even be created (quota, denied template, forbidden service account)."""
+
+    trial: int
+    attempt: int
+    reason: str
+    message: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything `decide` may know of one study."""
+
+    study: Study
+    trials: tuple[Trial, ...] = ()
+    """In order of number, without gaps."""
+    runs: tuple[Run, ...] = ()
+    """Of this study uid only; ended runs of recorded trials may be left out."""
+    suggestions: Mapping[int, Suggestion] = field(default_factory=dict)
+    """Ready suggestions by trial number, for numbers that have no trial yet."""
+    exhausted: bool = False
+    """The search has no further point to suggest."""
+    invalid: tuple[str, ...] = ()
+    """Semantic errors of the spec (`path: value: remedy`); not empty: nothing may start."""
+    problems: tuple[StartProblem, ...] = ()
+    previous_status: Mapping[str, object] = field(default_factory=dict)
+    """The status as it stands: only transition times of conditions and the start time are read from it."""
+
+
+# Actions, in the order in which a plan lists them.
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTrial:
+    number: int
+    role: Role
+    suggestion: Suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    trial: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopRun:
+    """Ask a live attempt to end (SIGTERM, then gone); idempotent."""
+
+    trial: int
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAttempt:
+    """Write what a trial's status says while it has no result: state, next attempt, spent seconds."""
+
+    trial: int
+    state: TrialState
+    attempt: int
+    retries: int
+    disruptions: int
+    accelerator_seconds: float
+    started_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult:
+    trial: int
+    attempt: int
+    result: Result
+    retries: int
+    disruptions: int
+    accelerator_seconds: float
+    started_at: float | None
+    ended_at: float
+
+
+Action = CreateTrial | StartRun | StopRun | RecordAttempt | RecordResult
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line for a person on the study (`events.k8s.io/v1`)."""
+
+    type: str  # Normal or Warning
+    reason: str
+    note: str
+    action: str = "Reconcile"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now, in order, and what the status says."""
+
+    actions: tuple[Action, ...]
+    status: Mapping[str, object]
+    """The whole status as JSON; a projection of the snapshot, so it may be written late or lost."""
+    suggest: tuple[int, ...] = ()
+    """Trial numbers whose suggestion should be made ready (again, when more results are known)."""
+    requeue_after: float | None = None
+    events: tuple[Event, ...] = ()
+    finished: bool = False
+    """Nothing will change any more unless the spec is edited."""
