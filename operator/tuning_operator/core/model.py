@@ -9,13 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.search.types import Suggestion
 from tuning_trial.report import Report
-
-Parameters = Mapping[str, JSONScalar]
-
 
 @dataclass(frozen=True, slots=True)
 class Study:
@@ -28,16 +25,6 @@ class Study:
     spec: StudySpec
     created_at: float
     deleting: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """Parameters for a trial, and how they came about."""
-
-    parameters: Parameters
-    by: str
-    known: int
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
