@@ -14,6 +14,9 @@ Duration = Annotated[
 ]
 """Whole hours, minutes and seconds, in this order: `6h`, `1h30m`, `90s`."""
 
+Timestamp = Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})]
+"""RFC 3339 in UTC: `2026-01-31T12:00:00Z`."""
+
 Object = dict[str, Any]
 """Any JSON object, kept as it is (`x-kubernetes-preserve-unknown-fields`)."""
 

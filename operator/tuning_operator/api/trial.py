@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from tuning_operator.api.base import JSONScalar, Resource
+from tuning_operator.api.base import JSONScalar, Resource, Timestamp
 from tuning_operator.api.study import Name
 
 
@@ -64,6 +64,6 @@ class TuningTrialStatus(Resource):
     retries: int = Field(0, ge=0, description="Attempts that ended in a wish to try again.")
     disruptions: int = Field(0, ge=0, description="Attempts lost to eviction, preemption, node loss or suspension.")
     accelerator_seconds: float = Field(0, ge=0, description="Accelerators times seconds, over all ended attempts.")
-    start_time: str | None = Field(None, description="When the first attempt started to run.")
-    completion_time: str | None = Field(None, description="When the trial ended.")
+    start_time: Timestamp | None = Field(None, description="When the first attempt started to run.")
+    completion_time: Timestamp | None = Field(None, description="When the trial ended.")
     result: TrialResult | None = Field(None, description="How the trial ended. Written once.")
