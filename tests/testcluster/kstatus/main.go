@@ -8,12 +8,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/json"
 )
 
 type verdict struct {
@@ -29,35 +30,38 @@ func main() {
 }
 
 func run() error {
-	var input json.RawMessage
-	if err := json.NewDecoder(os.Stdin).Decode(&input); err != nil {
-		return err
-	}
-	objects, err := parse(input)
+	text, err := io.ReadAll(os.Stdin)
 	if err != nil {
 		return err
 	}
+	// Not encoding/json: it reads every number as a float, and a generation must be an integer.
+	var input any
+	if err := json.Unmarshal(text, &input); err != nil {
+		return err
+	}
+	if list, ok := input.(map[string]any); ok {
+		input = list["items"]
+	}
+	objects, ok := input.([]any)
+	if !ok {
+		return fmt.Errorf("write a JSON list of objects, or a Kubernetes List with items")
+	}
 	verdicts := make([]verdict, 0, len(objects))
-	for _, object := range objects {
-		result, err := status.Compute(&unstructured.Unstructured{Object: object})
+	for i, object := range objects {
+		fields, ok := object.(map[string]any)
+		if !ok {
+			return fmt.Errorf("entry %d is no object", i)
+		}
+		result, err := status.Compute(&unstructured.Unstructured{Object: fields})
 		if err != nil {
-			return err
+			return fmt.Errorf("entry %d: %w", i, err)
 		}
 		verdicts = append(verdicts, verdict{Status: result.Status, Message: result.Message})
 	}
-	return json.NewEncoder(os.Stdout).Encode(verdicts)
-}
-
-func parse(input json.RawMessage) ([]map[string]any, error) {
-	var objects []map[string]any
-	if err := json.Unmarshal(input, &objects); err == nil {
-		return objects, nil
+	output, err := json.Marshal(verdicts)
+	if err != nil {
+		return err
 	}
-	var list struct {
-		Items []map[string]any `json:"items"`
-	}
-	if err := json.Unmarshal(input, &list); err != nil {
-		return nil, fmt.Errorf("write a JSON list of objects, or a Kubernetes List: %w", err)
-	}
-	return list.Items, nil
+	_, err = fmt.Println(string(output))
+	return err
 }

@@ -1,0 +1,152 @@
+"""The test cluster itself: what every other cluster test takes for granted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.testcluster.client import ApiError, Client, eventually
+from tests.testcluster.cluster import Cluster
+from tests.testcluster.control_plane import ControlPlane
+from tests.testcluster.fakenode import FakeNode, Rule
+from tests.testcluster.fakenode.objective import bowl
+
+
+def a_job(name: str, parameters: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    container = {
+        "name": "trial",
+        "image": "example.test/trial:1",
+        "env": [{"name": "TUNING_PARAMETERS", "value": json.dumps(parameters or {})}],
+        "resources": {"limits": {"nvidia.com/gpu": "1"}},
+    }
+    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    return {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": template} | spec}
+
+
+def the_pod(cluster: Cluster, namespace: str, job: str, *phases: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        pods = cluster.client.list("pods", namespace, labels=f"job-name={job}")
+        return pods[0] if pods and pods[0]["status"]["phase"] in phases else None
+
+    return eventually(look, what=f"pod of {job} in {' or '.join(phases)}")
+
+
+def terminated(pod: dict[str, Any]) -> dict[str, Any]:
+    state: dict[str, Any] = pod["status"]["containerStatuses"][0]["state"]["terminated"]
+    return state
+
+
+def test_a_job_runs_to_completion_and_its_pod_leaves_a_report(
+    control_plane: Cluster, namespace: str, fake_node: FakeNode
+) -> None:
+    parameters = {"lr": 0.01, "optimizer": "sgd", "momentum": 0.5, "layers": 2}
+    control_plane.client.create("jobs", a_job("one", parameters), namespace)
+
+    pod = the_pod(control_plane, namespace, "one", "Succeeded")
+    report = json.loads(terminated(pod)["message"])
+
+    assert report["v"] == 1
+    assert report["done"] is True
+    assert report["final"]["loss"] == pytest.approx(bowl(parameters))
+    assert pod["spec"]["nodeName"] == fake_node.name
+    eventually(
+        lambda: control_plane.client.get("jobs", "one", namespace)["status"].get("succeeded") == 1, what="Job complete"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "reason"),
+    [
+        pytest.param(Rule(end="exit", code=42), 42, "Error", id="a chosen exit code"),
+        pytest.param(Rule(end="oom"), 137, "OOMKilled", id="killed for memory"),
+        pytest.param(Rule(end="disrupt"), 143, "Error", id="preempted"),
+    ],
+)
+def test_a_rule_makes_the_pods_it_matches_fail(
+    control_plane: Cluster, namespace: str, rule: Rule, code: int, reason: str
+) -> None:
+    matching = Rule(**{**vars(rule), "parameters": {"lr": [0.1, 1]}})
+    with FakeNode(control_plane, seconds=0.1, rules=[matching]):
+        control_plane.client.create("jobs", a_job("good", {"lr": 0.01}), namespace)
+        control_plane.client.create("jobs", a_job("bad", {"lr": 0.5}), namespace)
+
+        assert terminated(the_pod(control_plane, namespace, "good", "Succeeded"))["exitCode"] == 0
+        bad = the_pod(control_plane, namespace, "bad", "Failed")
+
+    assert (terminated(bad)["exitCode"], terminated(bad)["reason"]) == (code, reason)
+    targeted = [c for c in bad["status"]["conditions"] if c["type"] == "DisruptionTarget"]
+    assert bool(targeted) == (rule.end == "disrupt")
+
+
+def test_an_image_that_cannot_be_pulled_keeps_the_pod_waiting(control_plane: Cluster, namespace: str) -> None:
+    with FakeNode(control_plane, rules=[Rule(end="image")]):
+        control_plane.client.create("jobs", a_job("one"), namespace)
+
+        def reason() -> str:
+            pod = the_pod(control_plane, namespace, "one", "Pending")
+            statuses = pod["status"].get("containerStatuses") or [{}]
+            return str(statuses[0].get("state", {}).get("waiting", {}).get("reason"))
+
+        eventually(lambda: reason() == "ImagePullBackOff", what="ImagePullBackOff")
+
+
+def test_a_deleted_pod_ends_with_143_and_is_gone(control_plane: Cluster, namespace: str) -> None:
+    with FakeNode(control_plane, rules=[Rule(end="never")]):
+        control_plane.client.create("jobs", a_job("one"), namespace)
+        pod = the_pod(control_plane, namespace, "one", "Running")
+        since = pod["metadata"]["resourceVersion"]
+
+        control_plane.client.delete("jobs", "one", namespace)
+
+        events = control_plane.client.watch("pods", namespace, since=since, timeout=10)
+        last = next(event["object"] for event in events if event["type"] == "DELETED")
+    assert terminated(last)["exitCode"] == 143
+
+
+def test_a_user_may_do_what_rbac_gives_and_nothing_else(control_plane: Cluster, namespace: str) -> None:
+    if not isinstance(control_plane, ControlPlane):
+        pytest.skip("a cluster of KUBECONFIG issues no user certificates")
+    control_plane.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {"name": "reader", "namespace": namespace},
+            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "reader", "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "readers"}],
+        },
+    )
+    mine = control_plane.user_kubeconfig("jane", "readers", namespace=namespace)
+    jane = Client(control_plane.user_access("jane", "readers"))
+
+    assert "kube-root-ca.crt" in control_plane.kubectl("get", "configmaps", "-o", "name", kubeconfig=mine)
+    with pytest.raises(ApiError, match='User "jane" cannot list resource "secrets"'):
+        jane.list("secrets", namespace)
+
+
+def test_a_service_account_is_known_by_its_token(control_plane: Cluster, namespace: str) -> None:
+    account = control_plane.service_account_kubeconfig(namespace, "default")
+
+    said = control_plane.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}", kubeconfig=account)
+
+    assert said == f"system:serviceaccount:{namespace}:default"
+
+
+def test_an_api_server_that_is_killed_comes_back_with_everything() -> None:
+    with ControlPlane() as own, FakeNode(own, seconds=2):
+        namespace = own.new_namespace()
+        own.client.create("jobs", a_job("one"), namespace)
+        the_pod(own, namespace, "one", "Running")
+
+        own.restart("kube-apiserver")
+
+        assert terminated(the_pod(own, namespace, "one", "Succeeded"))["exitCode"] == 0
+        agents = {event["userAgent"] for event in own.audit_events()}
+        assert {"fake-node/running", "fake-node/ended"} <= agents

@@ -1,0 +1,3 @@
+module tuning.study/testcluster/pause
+
+go 1.26.0
