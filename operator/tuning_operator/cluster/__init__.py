@@ -2,8 +2,8 @@
 
     kopf (own thread, on.event only) --> Store --> KeyQueue --> Worker: gather -> decide (pure) -> act -> requeue
 
-What the operator may do is this and nothing else; the chart grants exactly it and `tests/cluster/test_rbac.py` runs with it. No
-secrets, no config maps, no exec, no wildcard, no write to any object but our own.
+What the operator may do is this and nothing else; the chart grants exactly it and `tests/cluster/test_rbac.py` runs
+with it. No secrets, no config maps, no exec, no wildcard, no write to any object but our own.
 
 In every namespace that is served (a ClusterRole, or one Role for each namespace of the list):
 
@@ -19,6 +19,6 @@ In the operator's own namespace (a Role):
 
     apiGroups: [coordination.k8s.io]  resources: [leases]            verbs: [get, create, update]
 
-Discovery (`/api`, `/apis`) comes with `system:discovery`, which every authenticated account has. Events are listed to learn why the
-Job controller could not create a pod (quota, admission): a Job says so nowhere else.
+Discovery (`/api`, `/apis`) comes with `system:discovery`, which every authenticated account has. Events are listed to
+learn why the Job controller could not create a pod (quota, admission): a Job says so nowhere else.
 """
