@@ -1,0 +1,65 @@
+# Two images from one file:
+#   operator  the controller: no torch, nothing to build with, runs on a read-only root as any user
+#   trainer   the shared PyTorch trainer that trials run
+# Dependencies and code are layers of their own: a change of code rebuilds in seconds and moves megabytes.
+# pip's own settings pass through as build arguments (PIP_INDEX_URL, PIP_CERT, ...), proxies by Docker's predefined ones.
+ARG BASE_IMAGE=python:3.13-slim-trixie
+
+FROM ${BASE_IMAGE} AS base
+ENV PATH=/opt/tuning/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    USER=tuning
+# The virtual environment holds the locked dependencies; the code is found beside it, in /opt/code.
+RUN python3 -m venv --without-pip /opt/tuning \
+ && /opt/tuning/bin/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'code.pth').write_text('/opt/code\n')" \
+ && echo 'tuning:x:65532:65532:tuning:/tmp:/usr/sbin/nologin' >> /etc/passwd
+
+FROM base AS code
+ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_CERT PIP_DEFAULT_TIMEOUT
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python3 -m venv /opt/build && /opt/build/bin/pip install 'hatchling>=1.27,<2'
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY operator operator
+COPY trainer trainer
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+ && /opt/build/bin/pip --python /opt/tuning/bin/python install --no-deps --no-compile --target /opt/code /dist/*.whl \
+ && python -m compileall -q --invalidation-mode unchecked-hash /opt/code
+
+FROM base AS operator-dependencies
+ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_CERT PIP_DEFAULT_TIMEOUT
+COPY requirements/operator.lock /opt/operator.lock
+# Byte code for what runs, because a read-only root cannot write it on the first start. The Kubernetes client's thousand typed
+# models are left uncompiled: the operator speaks in raw objects, and they would double the image.
+RUN python3 -m pip --python /opt/tuning/bin/python install --no-cache-dir --no-compile --disable-pip-version-check -r /opt/operator.lock \
+ && cd /opt/tuning/lib/python3*/site-packages \
+ && find . -type d \( -name tests -o -name test \) -prune -exec rm -r {} + \
+ && python -m compileall -q --invalidation-mode unchecked-hash -x 'kubernetes/(aio/)?client/(api|models)/' .
+
+FROM operator-dependencies AS operator
+LABEL org.opencontainers.image.title="tuning-operator" \
+      org.opencontainers.image.description="Kubernetes-native hyperparameter tuning: the controller" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=code /opt/code /opt/code
+ENV PATH=/opt/code/bin:$PATH
+USER 65532:65532
+WORKDIR /tmp
+ENTRYPOINT ["tuning"]
+CMD ["operator"]
+
+FROM base AS trainer-dependencies
+ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_CERT PIP_DEFAULT_TIMEOUT
+COPY requirements/trainer.lock /opt/trainer.lock
+RUN python3 -m pip --python /opt/tuning/bin/python install --no-cache-dir --disable-pip-version-check -r /opt/trainer.lock
+
+FROM trainer-dependencies AS trainer
+LABEL org.opencontainers.image.title="tuning-trainer" \
+      org.opencontainers.image.description="The shared PyTorch trainer of tuning-operator" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=code /opt/code /opt/code
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
+USER 65532:65532
+WORKDIR /tmp
+ENTRYPOINT ["python", "-m", "tuning_trainer"]
