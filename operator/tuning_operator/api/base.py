@@ -10,7 +10,12 @@ JSONScalar = str | int | float | bool
 
 Duration = Annotated[
     str,
-    Field(pattern=r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$", min_length=2, max_length=24, examples=["6h", "1h30m", "90s"]),
+    Field(
+        pattern=r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$",
+        min_length=2,
+        max_length=24,
+        examples=["6h", "1h30m", "90s"],
+    ),
 ]
 """Whole hours, minutes and seconds, in this order: `6h`, `1h30m`, `90s`."""
 
@@ -22,4 +27,21 @@ Object = dict[str, Any]
 
 
 class Resource(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, validate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        validate_by_name=True,
+        allow_inf_nan=False,
+    )
+
+
+def keyed(*fields: str) -> dict[str, Any]:
+    """Schema extras of a list whose items are known by these fields: no two alike, merged by them on apply."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(fields)}
+
+
+def unique() -> dict[str, Any]:
+    """Schema extras of a list of scalars without duplicates."""
+    return {"x-kubernetes-list-type": "set"}

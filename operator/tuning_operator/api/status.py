@@ -1,7 +1,7 @@
 """`TuningStudy.status` as pydantic models: a projection of the ledger, bounded in size.
 
-Only the operator writes it, by server-side apply. It holds nothing that the trials do not say; deleted, it comes back the same.
-Absent fields are left out (`model_dump(by_alias=True, exclude_none=True)`); no value is ever NaN or infinite.
+Only the operator writes it, by server-side apply. It holds nothing that the trials do not say; deleted, it comes back
+the same. Absent fields are left out (`model_dump(by_alias=True, exclude_none=True)`); no value is NaN or infinite.
 """
 
 from enum import StrEnum
@@ -9,15 +9,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tuning_operator.api.base import JSONScalar, Resource, Timestamp
-from tuning_operator.api.study import MetricName, Name
-from tuning_operator.api.trial import TrialState
+from tuning_operator.api.base import Resource, Timestamp, keyed
+from tuning_operator.api.trial import MetricValues, ParameterValues, TrialState
 
 FRONT_MAX = 64
 """Members of the Pareto front that the status shows; the rest stand in the trials."""
-
-ParameterValues = Annotated[dict[Name, JSONScalar], Field(max_length=64)]
-MetricValues = Annotated[dict[MetricName, float], Field(max_length=64)]
 
 
 class StudyState(StrEnum):
@@ -51,7 +47,8 @@ class StatusCondition(Resource):
     """One aspect of the study's state, as in `metav1.Condition`."""
 
     type: ConditionType = Field(
-        description="`Ready`, `Reconciling` and `Stalled` follow kstatus; `Succeeded`, `Failed` and `Suspended` say how the study stands."
+        description="`Ready`, `Reconciling` and `Stalled` follow kstatus; `Succeeded`, `Failed` and `Suspended` say "
+        "how the study stands."
     )
     status: ConditionStatus = Field(description="`True`, `False` or `Unknown`.")
     reason: str = Field(
@@ -82,14 +79,20 @@ class FrontMember(Resource):
     trial: str = Field(max_length=253, description="Name of the TuningTrial.")
     number: int = Field(ge=0, description="Number of the trial within the study.")
     parameters: ParameterValues = Field(default_factory=dict, description="Active parameters and their values.")
-    values: MetricValues = Field(default_factory=dict, description="Value of each objective, summarised as the study asks.")
+    values: MetricValues = Field(
+        default_factory=dict, description="Value of each objective, summarised as the study asks."
+    )
 
 
 class Best(FrontMember):
     """The best trial so far, by the objective."""
 
-    metrics: MetricValues = Field(default_factory=dict, description="Last value of every metric that the trial reported.")
-    checkpoint: str | None = Field(None, max_length=1024, description="Where the trial's model is, inside the checkpoint claim.")
+    metrics: MetricValues = Field(
+        default_factory=dict, description="Last value of every metric that the trial reported."
+    )
+    checkpoint: str | None = Field(
+        None, max_length=1024, description="Where the trial's model is, inside the checkpoint claim."
+    )
 
 
 class ChosenAlgorithm(Resource):
@@ -104,7 +107,9 @@ class FinalRun(Resource):
 
     trial: str = Field(max_length=253, description="Name of the TuningTrial.")
     state: TrialState = Field(description="`Pending`, `Running`, `Succeeded`, `Failed` or `Stopped`.")
-    metrics: MetricValues = Field(default_factory=dict, description="Metrics of the final run, among them those on test data.")
+    metrics: MetricValues = Field(
+        default_factory=dict, description="Metrics of the final run, among them those on test data."
+    )
     message: str = Field("", max_length=1024, description="Why it failed, if it did.")
     artifacts: Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=32)] = Field(
         default_factory=dict, description="Files that the final run left in its checkpoint directory."
@@ -117,15 +122,22 @@ class StudyStatus(Resource):
     observed_generation: int | None = Field(None, ge=0, description="Generation of the spec that this status is about.")
     state: StudyState | None = Field(None, description="The study's state in one word.")
     conditions: list[StatusCondition] = Field(
-        default_factory=list, max_length=16, description="Aspects of the state with reason and message; one of each type."
+        default_factory=list,
+        max_length=16,
+        description="Aspects of the state with reason and message; one of each type.",
+        json_schema_extra=keyed("type"),
     )
     counts: Counts | None = Field(None, description="Trials by state.")
     best: Best | None = Field(None, description="The best trial so far, by the first objective.")
     best_value: str | None = Field(
-        None, max_length=128, description="The best trial's value, short, for people (several objectives: separated by commas)."
+        None,
+        max_length=128,
+        description="The best trial's value, short, for people (several objectives: separated by commas).",
     )
     front: list[FrontMember] = Field(
-        default_factory=list, max_length=FRONT_MAX, description="With several objectives: trials that no other beats in all of them."
+        default_factory=list,
+        max_length=FRONT_MAX,
+        description="With several objectives: trials that no other beats in all of them.",
     )
     algorithm: ChosenAlgorithm | None = Field(None, description="The algorithm in use and why it was chosen.")
     start_time: Timestamp | None = Field(None, description="When the first trial started to run.")

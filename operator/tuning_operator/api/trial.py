@@ -1,15 +1,20 @@
 """`TuningTrial` as pydantic models: one evaluation of the study's ledger.
 
-The trial object is the commit point: its `spec` never changes, a `status.result` once written never changes. Only the operator
-writes trials.
+The trial object is the commit point: its `spec` never changes, a `status.result` once written never changes; the API
+server itself refuses both (`rules.py`). Only the operator writes trials.
 """
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
 from tuning_operator.api.base import JSONScalar, Resource, Timestamp
-from tuning_operator.api.study import Name
+from tuning_operator.api.study import MetricName, Name
+
+ParameterValues = Annotated[dict[Name, JSONScalar], Field(max_length=64)]
+MetricValues = Annotated[dict[MetricName, float], Field(max_length=256)]
+Artifacts = Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=64)]
 
 
 class Role(StrEnum):
@@ -39,7 +44,7 @@ class TuningTrialSpec(Resource):
     study: str = Field(max_length=253, description="Name of the study.")
     number: int = Field(ge=0, description="0, 1, 2, ... within the study.")
     role: Role = Field(Role.SEARCH, description="`Search`, or `Final` for the last run with the best parameters.")
-    parameters: dict[Name, JSONScalar] = Field(description="Active parameters and their values.")
+    parameters: ParameterValues = Field(description="Active parameters and their values.")
     suggestion: SuggestionRecord = Field(description="How the parameters came about.")
 
 
@@ -47,19 +52,26 @@ class TrialResult(Resource):
     """How the trial ended. Written once."""
 
     state: TrialState = Field(description="`Succeeded`, `Failed` or `Stopped`.")
-    reason: str = Field(max_length=128, description="CamelCase word, for example `Completed`, `OutOfMemory`, `TargetReached`.")
+    reason: str = Field(
+        max_length=128, description="CamelCase word, for example `Completed`, `OutOfMemory`, `TargetReached`."
+    )
     message: str = Field("", max_length=1024, description="What happened, for a person.")
-    values: dict[str, float] = Field(default_factory=dict, description="Summarised value of each objective.")
-    metrics: dict[str, float] = Field(default_factory=dict, description="Last finite value of every metric reported.")
-    infeasible: bool = Field(False, description="The parameters cannot work (memory, divergence, invalid setting); told so to the search.")
-    step: int | None = Field(None, description="Last step reported.")
-    artifacts: dict[str, str] = Field(default_factory=dict, description="Files left in the checkpoint directory.")
+    values: MetricValues = Field(default_factory=dict, description="Summarised value of each objective.")
+    metrics: MetricValues = Field(default_factory=dict, description="Last finite value of every metric reported.")
+    infeasible: bool = Field(
+        False,
+        description="The parameters cannot work (memory, divergence, invalid setting); told so to the search.",
+    )
+    step: int | None = Field(None, ge=0, description="Last step reported.")
+    artifacts: Artifacts = Field(default_factory=dict, description="Files left in the checkpoint directory.")
 
 
 class TuningTrialStatus(Resource):
     """What is known of the trial."""
 
-    state: TrialState = Field(TrialState.PENDING, description="`Pending`, `Running`, `Succeeded`, `Failed` or `Stopped`.")
+    state: TrialState = Field(
+        TrialState.PENDING, description="`Pending`, `Running`, `Succeeded`, `Failed` or `Stopped`."
+    )
     attempt: int = Field(0, ge=0, description="Number of the current or last attempt.")
     retries: int = Field(0, ge=0, description="Attempts that ended in a wish to try again.")
     disruptions: int = Field(0, ge=0, description="Attempts lost to eviction, preemption, node loss or suspension.")
