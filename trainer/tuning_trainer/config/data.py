@@ -1,0 +1,123 @@
+"""Settings of the data: where it comes from and how it is split."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tuning_trainer.config.base import Section
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Path = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class TrainingSplit(Section):
+    """How training data is split where the data set brings its own test part."""
+
+    validation: Share = 0.2
+    """Share of all samples outside the test part that is held out for validation."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the split. Separate from the training seed: all trials of a study see the same parts."""
+    stratify: bool = True
+    """Keep the share of each class equal in all parts (classification only)."""
+
+
+class Split(TrainingSplit):
+    """How one set of samples is split in training, validation and test."""
+
+    test: Share = 0.2
+    """Share of all samples held out as the test part. It is read in role Final only, once."""
+
+
+class Digits(Section):
+    """scikit-learn's digits: 1,797 images of 8x8, 10 classes."""
+
+    name: Literal["digits"] = "digits"
+    split: Split = Split()
+    """How the samples are split."""
+
+
+class BreastCancer(Section):
+    """scikit-learn's breast cancer set: 569 rows, 30 features, 2 classes."""
+
+    name: Literal["breast_cancer"] = "breast_cancer"
+    split: Split = Split()
+    """How the samples are split."""
+
+
+class Wine(Section):
+    """scikit-learn's wine set: 178 rows, 13 features, 3 classes."""
+
+    name: Literal["wine"] = "wine"
+    split: Split = Split()
+    """How the samples are split."""
+
+
+class Iris(Section):
+    """scikit-learn's iris set: 150 rows, 4 features, 3 classes."""
+
+    name: Literal["iris"] = "iris"
+    split: Split = Split()
+    """How the samples are split."""
+
+
+class Diabetes(Section):
+    """scikit-learn's diabetes set: 442 rows, 10 features, a number to predict."""
+
+    name: Literal["diabetes"] = "diabetes"
+    split: Split = Split()
+    """How the samples are split."""
+
+
+class Mnist(Section):
+    """MNIST, or a set of its format such as Fashion-MNIST, from idx files in torchvision's layout."""
+
+    name: Literal["mnist"] = "mnist"
+    path: Path
+    """The mounted directory: the files themselves, or torchvision's root with `MNIST/raw`; plain or gzipped."""
+    split: TrainingSplit = TrainingSplit(validation=0.1)
+    """How the training files are split; the test part is the test files."""
+
+
+class Cifar10(Section):
+    """CIFAR-10 from the Python pickles in torchvision's layout."""
+
+    name: Literal["cifar10"] = "cifar10"
+    path: Path
+    """The mounted directory: the batches themselves, or torchvision's root with `cifar-10-batches-py`."""
+    split: TrainingSplit = TrainingSplit(validation=0.1)
+    """How the training batches are split; the test part is the test batch."""
+
+
+class Table(Section):
+    """A CSV or Parquet file with a header. Numbers are standardised, text and booleans one-hot encoded, missing values
+    filled.
+
+    A missing number becomes the median, a missing text a category of its own; a text not seen in training has no
+    category. All statistics come from the training part. Rows without a target are left out.
+    """
+
+    name: Literal["table"] = "table"
+    path: Path
+    """The mounted file."""
+    target: Annotated[str, Field(min_length=1)]
+    """Name of the column to predict."""
+    drop: Annotated[tuple[str, ...], Field(strict=False, max_length=1000)] = ()
+    """Names of columns that are not features, such as identifiers."""
+    format: Literal["auto", "csv", "parquet"] = "auto"
+    """Format of the file; `auto` goes by its ending: .csv, .csv.gz, .parquet, .pq."""
+    task: Literal["auto", "classification", "regression"] = "auto"
+    """What to predict; `auto`: classes for text, booleans and whole numbers of at most 20 different values, else a
+    number.
+    """
+    categories: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Most categories of one text column; the rarer ones share the category of unseen text."""
+    split: Split = Split()
+    """How the rows are split."""
+
+
+Data = Annotated[
+    Digits | BreastCancer | Wine | Iris | Diabetes | Mnist | Cifar10 | Table,
+    Field(discriminator="name"),
+]

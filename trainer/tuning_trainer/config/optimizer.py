@@ -1,0 +1,97 @@
+"""Settings of the optimiser. Weight decay leaves biases and normalisation layers alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from tuning_trainer.config.base import Section
+
+Rate = Annotated[float, Field(gt=0, le=1000)]
+Decay = Annotated[float, Field(ge=0, le=1000)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+Epsilon = Annotated[float, Field(gt=0, le=1)]
+
+
+class Sgd(Section):
+    """Stochastic gradient descent, with momentum and Nesterov's by choice."""
+
+    name: Literal["sgd"] = "sgd"
+    lr: Rate = 0.01
+    """Learning rate at its highest."""
+    momentum: Momentum = 0.0
+    """Share of the last update that is kept."""
+    nesterov: bool = False
+    """Look ahead along the momentum; needs a momentum above 0."""
+    weight_decay: Decay = 0.0
+    """L2 penalty, added to the gradient."""
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Sgd:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0; set optimizer.momentum or leave nesterov false")
+        return self
+
+
+class Adagrad(Section):
+    """Adagrad: a rate per weight that falls with the squares of its gradients."""
+
+    name: Literal["adagrad"] = "adagrad"
+    lr: Rate = 0.01
+    """Learning rate at its highest."""
+    weight_decay: Decay = 0.0
+    """L2 penalty, added to the gradient."""
+    epsilon: Epsilon = 1e-10
+    """Added to the denominator."""
+
+
+class RmsProp(Section):
+    """RMSprop: Adagrad with a moving average."""
+
+    name: Literal["rmsprop"] = "rmsprop"
+    lr: Rate = 0.001
+    """Learning rate at its highest."""
+    momentum: Momentum = 0.0
+    """Share of the last update that is kept."""
+    alpha: Momentum = 0.99
+    """Decay of the average of squared gradients."""
+    weight_decay: Decay = 0.0
+    """L2 penalty, added to the gradient."""
+    epsilon: Epsilon = 1e-8
+    """Added to the denominator."""
+
+
+class Adam(Section):
+    """Adam."""
+
+    name: Literal["adam"] = "adam"
+    lr: Rate = 0.001
+    """Learning rate at its highest."""
+    beta1: Momentum = 0.9
+    """Decay of the average of gradients."""
+    beta2: Momentum = 0.999
+    """Decay of the average of squared gradients."""
+    weight_decay: Decay = 0.0
+    """L2 penalty, added to the gradient."""
+    epsilon: Epsilon = 1e-8
+    """Added to the denominator."""
+
+
+class AdamW(Section):
+    """Adam with weight decay apart from the gradient."""
+
+    name: Literal["adamw"] = "adamw"
+    lr: Rate = 0.001
+    """Learning rate at its highest."""
+    beta1: Momentum = 0.9
+    """Decay of the average of gradients."""
+    beta2: Momentum = 0.999
+    """Decay of the average of squared gradients."""
+    weight_decay: Decay = 0.01
+    """Share of each weight taken off per step, times the learning rate."""
+    epsilon: Epsilon = 1e-8
+    """Added to the denominator."""
+
+
+Optimizer = Annotated[Sgd | Adagrad | RmsProp | Adam | AdamW, Field(discriminator="name")]

@@ -1,0 +1,39 @@
+"""The whole of the settings. Each section is one file beside this one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tuning_trainer.config.base import Section
+from tuning_trainer.config.data import Data
+from tuning_trainer.config.loss import AutoLoss, Loss
+from tuning_trainer.config.model import Mlp, Model
+from tuning_trainer.config.optimizer import Adam, Optimizer
+from tuning_trainer.config.runtime import Checkpoint, Runtime
+from tuning_trainer.config.schedule import Constant, Schedule
+from tuning_trainer.config.train import Train
+
+
+class TrainerConfig(Section):
+    """The settings of the shared trainer. Every one of them can be a parameter of a study."""
+
+    data: Data
+    """The data set."""
+    model: Model = Mlp()
+    """The model."""
+    loss: Loss = AutoLoss()
+    """The loss."""
+    optimizer: Optimizer = Adam()
+    """The optimiser."""
+    schedule: Schedule = Constant()
+    """The learning-rate schedule."""
+    train: Train = Train()
+    """The training loop."""
+    runtime: Runtime = Runtime()
+    """The machine."""
+    checkpoint: Checkpoint = Checkpoint()
+    """Checkpoints."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of everything random in the training: first weights, order of samples, dropout."""

@@ -1,0 +1,35 @@
+"""Settings of the machine: device, precision, compilation, threads, checkpoints. They change speed, and results only by
+rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tuning_trainer.config.base import Section
+
+
+class Runtime(Section):
+    """Where and how the training runs."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto`: the GPU where there is one. `cuda` without one is an error."""
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """fp32; tf32: faster fp32 products on GPUs; bf16: mixed precision."""
+    compile: bool = False
+    """torch.compile the model; where it cannot, the trial says so and goes on without."""
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """CPU threads of one operation; null: OMP_NUM_THREADS, else the CPUs this process may use, at most 8."""
+    deterministic: bool = False
+    """Refuse operations that are not deterministic. On the CPU results are repeatable without it."""
+
+
+class Checkpoint(Section):
+    """When the state is saved in the checkpoint directory: after `interval`, when stopped, and at the end."""
+
+    interval: Annotated[float, Field(ge=0)] = 30.0
+    """Least seconds between two checkpoints while training; 0: after every epoch."""
+    keep: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Checkpoints kept; with at least 2 a damaged one costs no more than the work since the one before."""

@@ -1,0 +1,53 @@
+"""Settings of the learning-rate schedule. Each is a factor on `optimizer.lr`, defined over `horizon` epochs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tuning_trainer.config.base import Section
+
+
+class _Schedule(Section):
+    warmup: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    """Epochs over which the factor first rises from 0 to 1, in a straight line."""
+    horizon: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Epochs over which the schedule runs; null: `train.epochs`. Set it to the largest budget where a study varies
+    `epochs`.
+    """
+
+
+class Constant(_Schedule):
+    """The rate stays as it is."""
+
+    name: Literal["none"] = "none"
+
+
+class StepDecay(_Schedule):
+    """Multiplied by `gamma` every `every` epochs."""
+
+    name: Literal["step"] = "step"
+    every: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    """Epochs between two reductions."""
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Factor of each reduction."""
+
+
+class Exponential(_Schedule):
+    """Multiplied by `gamma` after each epoch."""
+
+    name: Literal["exponential"] = "exponential"
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Factor of each epoch."""
+
+
+class Cosine(_Schedule):
+    """Falls along half a cosine, from the end of the warm-up to the horizon; changes at every step."""
+
+    name: Literal["cosine"] = "cosine"
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Factor at the end."""
+
+
+Schedule = Annotated[Constant | StepDecay | Exponential | Cosine, Field(discriminator="name")]

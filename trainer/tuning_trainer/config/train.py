@@ -1,0 +1,28 @@
+"""Settings of the training itself: how long, in what batches, within what bounds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tuning_trainer.config.base import Section
+
+
+class Train(Section):
+    """The training loop."""
+
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    """Passes over the training part. A trial may be resumed with more."""
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000_000)] | Literal["full"] = 64
+    """Samples a step: 1, a number, or `full` for the whole training part."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """Longest gradient, by the norm over all weights; null: not clipped."""
+    clip_value: Annotated[float, Field(gt=0)] | None = None
+    """Largest size of each part of the gradient; null: not clipped."""
+    evaluate_every: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """Epochs between two evaluations and reports; the last epoch is always evaluated."""
+    patience: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Evaluations without a better value before training ends early; null: never. Not used in role Final."""
+    monitor: Annotated[str, Field(pattern=r"^val_[a-z0-9_]+$")] | None = None
+    """The metric that `patience` watches; null: the first objective of the study, else val_loss."""
