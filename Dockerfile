@@ -33,7 +33,7 @@ ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_CERT PIP_DEFAULT_TIME
 COPY requirements/operator.lock /opt/operator.lock
 # Byte code for what runs, because a read-only root cannot write it on the first start. The Kubernetes client's thousand typed
 # models are left uncompiled: the operator speaks in raw objects, and they would double the image.
-RUN python3 -m pip --python /opt/tuning/bin/python install --no-cache-dir --no-compile --disable-pip-version-check -r /opt/operator.lock \
+RUN pip --python /opt/tuning/bin/python install --no-cache-dir --no-compile --disable-pip-version-check -r /opt/operator.lock \
  && cd /opt/tuning/lib/python3*/site-packages \
  && find . -type d \( -name tests -o -name test \) -prune -exec rm -r {} + \
  && python -m compileall -q --invalidation-mode unchecked-hash -x 'kubernetes/(aio/)?client/(api|models)/' .
@@ -52,7 +52,7 @@ CMD ["operator"]
 FROM base AS trainer-dependencies
 ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_CERT PIP_DEFAULT_TIMEOUT
 COPY requirements/trainer.lock /opt/trainer.lock
-RUN python3 -m pip --python /opt/tuning/bin/python install --no-cache-dir --disable-pip-version-check -r /opt/trainer.lock
+RUN pip --python /opt/tuning/bin/python install --no-cache-dir --disable-pip-version-check -r /opt/trainer.lock
 
 FROM trainer-dependencies AS trainer
 LABEL org.opencontainers.image.title="tuning-trainer" \
