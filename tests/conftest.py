@@ -11,6 +11,9 @@ import pytest
 
 from tests.testcluster import programs
 from tests.testcluster.cluster import Cluster, existing_cluster
+from tests.testcluster.control_plane import ControlPlane
+from tests.testcluster.realnode import RealCluster
+from tests.testcluster.realnode import prepare as prepare_real_node
 
 CLUSTER_FIXTURES = {"control_plane", "real_cluster"}
 
@@ -25,6 +28,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         with capture.global_and_fixture_disabled():
             try:
                 programs.KUBE.path()
+                if "real_cluster" in wanted:
+                    prepare_real_node()
             except programs.MissingPrerequisiteError as missing:
                 pytest.exit(f"the chosen tests need a cluster: {missing}", returncode=1)
 
@@ -49,7 +54,12 @@ def control_plane() -> Iterator[Cluster]:
         with tempfile.TemporaryDirectory() as directory:
             yield existing_cluster(Path(directory))
         return
-    from tests.testcluster.control_plane import ControlPlane
-
     with ControlPlane() as ours:
         yield ours
+
+
+@pytest.fixture(scope="session")
+def real_cluster() -> Iterator[RealCluster]:
+    """A control plane of its own with one real node. Waits while another run on this machine uses the node."""
+    with RealCluster() as cluster:
+        yield cluster

@@ -10,12 +10,14 @@ import threading
 from tests.testcluster import programs
 from tests.testcluster.control_plane import ControlPlane, Options
 from tests.testcluster.fakenode import FakeNode
+from tests.testcluster.realnode import RealCluster, prepare
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.testcluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build all programs")
+    build = commands.add_parser("build", help="build all programs")
+    build.add_argument("--node", action="store_true", help="also what the real node needs")
     up = commands.add_parser("up", help="start a cluster and keep it until Ctrl-C")
     up.add_argument("--node", choices=("none", "fake", "real"), default="none")
     up.add_argument("--seconds", type=float, default=5, help="how long pods run on the fake node")
@@ -24,6 +26,8 @@ def main() -> None:
     if args.command == "build":
         for program in programs.ALL:
             print(program.path())
+        if args.node:
+            prepare()
     else:
         _up(args.node, audit=args.audit.capitalize(), seconds=args.seconds)
 
@@ -33,7 +37,8 @@ def _up(node: str, *, audit: str, seconds: float) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with contextlib.ExitStack() as stack:
-        cluster = stack.enter_context(ControlPlane(Options(audit=audit)))
+        start = RealCluster if node == "real" else ControlPlane
+        cluster = stack.enter_context(start(Options(audit=audit)))
         if node == "fake":
             stack.enter_context(FakeNode(cluster, seconds=seconds))
         print(f"export KUBECONFIG={cluster.kubeconfig} PATH={programs.kubectl().parent}:$PATH")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.testcluster import programs
 from tests.testcluster.access import write_kubeconfig
@@ -101,7 +102,7 @@ class ControlPlane(Cluster):
         if not keep_files:
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def __enter__(self) -> ControlPlane:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 )
@@ -42,6 +43,7 @@ func serveEtcd(data, client, peer string) error {
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{*peerURL}, []url.URL{*peerURL}
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
 	config.UnsafeNoFsync = true
+	config.WarningUnaryRequestDuration = 500 * time.Millisecond // unset, it would log every request
 	config.LogLevel = "warn"
 	config.LogOutputs = []string{"stderr"}
 
