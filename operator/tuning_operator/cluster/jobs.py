@@ -1,0 +1,203 @@
+"""From a study and one attempt of a trial to the Job that runs it. Pure: same arguments, same Job.
+
+The Job is the shared trainer's, or the user's template, or the trainer's with the template merged over it. What keeps
+the promises is set last and by us, whatever a template says: name, owner, labels, and that a Job is one attempt (no
+retries of its own: attempts are counted by the study). Everything else of the template stands. The trainer runs under
+the `restricted` pod security standard; of a user's image we only take away what no image can need to start.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tuning_operator.api import names
+from tuning_operator.api.trial import Role
+from tuning_operator.cluster.environment import CHECKPOINT_DIR, variables
+from tuning_operator.cluster.templates import Object, TemplateError, fill, merged
+from tuning_operator.core.model import Study
+from tuning_operator.core.naming import job_name, trial_name
+from tuning_operator.core.times import seconds
+from tuning_operator.search.types import Parameters
+
+CONTAINER: Final = "trial"
+KEPT_SECONDS: Final = 24 * 3600
+"""How long an ended Job stays for its logs. Also how long the operator may be down without losing a result."""
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What the installation decides."""
+
+    trainer_image: str
+    pull_policy: str = "IfNotPresent"
+
+
+def job_for(
+    study: Study,
+    *,
+    number: int,
+    role: Role,
+    attempt: int,
+    parameters: Parameters,
+    owner: Object,
+    settings: JobSettings,
+) -> Object:
+    """`owner` is an owner reference: the trial's, or for a dry run the study's. Raises `TemplateError`."""
+    trial = trial_name(study.name, study.uid, number)
+    env = variables(study, trial=trial, number=number, role=role, attempt=attempt, parameters=parameters)
+    try:
+        job = _unbound_job(study, trial, env, settings)
+        for binding in study.spec.trial.bind:
+            if binding.parameter in parameters:
+                fill(job, binding.to, parameters[binding.parameter])
+        _keep_promises(job, study=study, trial=trial, number=number, attempt=attempt, owner=owner)
+    except (AttributeError, TypeError, KeyError, IndexError) as error:
+        # The API server keeps any template; what has not even the shape of a Job fails here, whatever it is.
+        raise TemplateError(
+            f"spec.trial.template: is not shaped like a Job ({error}); see `kubectl explain job.spec`"
+        ) from error
+    return job
+
+
+def labels(study: Study, *, number: int) -> dict[str, str]:
+    """Labels of a trial; its Jobs and pods have the attempt's as well."""
+    return {
+        names.LABEL_MANAGED_BY: names.MANAGED_BY,
+        names.LABEL_STUDY: study.name[:63].rstrip("-."),
+        names.LABEL_STUDY_UID: study.uid,
+        names.LABEL_TRIAL: str(number),
+    }
+
+
+def owner_reference(kind: str, *, name: str, uid: str) -> Object:
+    return {"apiVersion": names.API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": True}
+
+
+def _unbound_job(study: Study, trial: str, env: Mapping[str, str], settings: JobSettings) -> Object:
+    spec = study.spec.trial
+    if spec.trainer is None:
+        job = _empty_job() if spec.template is None else copy.deepcopy(spec.template)
+    else:
+        job = merged(_trainer_job(settings), _named(spec.template or {}))
+    pod = _pod(job)
+    _complete(study, pod, trial)
+    for container in pod["containers"]:
+        own = container.get("env") or []
+        taken = {entry.get("name") for entry in own}
+        # Ours first, so that a template's own variables and arguments may refer to them.
+        container["env"] = [{"name": name, "value": value} for name, value in env.items() if name not in taken] + own
+    return job
+
+
+def _empty_job() -> Object:
+    return {"spec": {"template": {"spec": {"containers": [{"name": CONTAINER}]}}}}
+
+
+def _trainer_job(settings: JobSettings) -> Object:
+    container: Object = {
+        "name": CONTAINER,
+        "image": settings.trainer_image,
+        "imagePullPolicy": settings.pull_policy,
+        "securityContext": {"readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "shm", "mountPath": "/dev/shm"}],
+    }
+    pod: Object = {
+        "containers": [container],
+        "terminationGracePeriodSeconds": 60,
+        "securityContext": {"runAsNonRoot": True},
+        "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "shm", "emptyDir": {"medium": "Memory"}}],
+    }
+    return {"spec": {"template": {"spec": pod}}}
+
+
+def _named(template: Object) -> Object:
+    """With the trainer, the first container of the template is the trainer's, whether or not it says so."""
+    template = copy.deepcopy(template)
+    containers = ((template.get("spec") or {}).get("template") or {}).get("spec", {}).get("containers")
+    if containers and isinstance(containers[0], dict) and not any(c.get("name") == CONTAINER for c in containers):
+        containers[0]["name"] = CONTAINER
+    return template
+
+
+def _pod(job: Object) -> Object:
+    """The pod's spec, with at least one container. A shape that is quite wrong is left for the dry run to name."""
+    spec = job.setdefault("spec", {})
+    template = spec.setdefault("template", {})
+    pod: Object = template.setdefault("spec", {})
+    if not pod.get("containers"):
+        pod["containers"] = [{"name": CONTAINER}]
+    for index, container in enumerate(pod["containers"]):
+        container.setdefault("name", CONTAINER if index == 0 else f"{CONTAINER}-{index}")
+    return pod
+
+
+def _complete(study: Study, pod: Object, trial: str) -> None:
+    """Defaults that a template may overrule, and what the trial contract promises to the first container."""
+    spec = study.spec
+    pod.setdefault("automountServiceAccountToken", False)
+    pod.setdefault("enableServiceLinks", False)
+    security = pod.setdefault("securityContext", {})
+    security.setdefault("seccompProfile", {"type": "RuntimeDefault"})
+    if spec.trial.timeout is not None:
+        # On the pod, not on the Job: time in a queue is not time of the attempt.
+        pod.setdefault("activeDeadlineSeconds", int(seconds(spec.trial.timeout)))
+    for container in pod["containers"]:
+        container.setdefault("securityContext", {}).setdefault("allowPrivilegeEscalation", False)
+        container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
+    first: Object = pod["containers"][0]
+    accelerator = spec.trial.accelerator
+    if accelerator.count:
+        first.setdefault("resources", {}).setdefault("limits", {}).setdefault(accelerator.resource, accelerator.count)
+    ports = first.setdefault("ports", [])
+    if not any(port.get("containerPort") == spec.metrics.port for port in ports):
+        ports.append({"name": "tuning-metrics", "containerPort": spec.metrics.port})
+    mounts = first.setdefault("volumeMounts", [])
+    if not any(mount.get("mountPath") == CHECKPOINT_DIR for mount in mounts):
+        mounts.append(_checkpoint_mount(study, pod, trial))
+
+
+def _checkpoint_mount(study: Study, pod: Object, trial: str) -> Object:
+    claim = study.spec.trial.checkpoints.claim_name
+    volume: Object = {"name": "tuning-checkpoint"}
+    mount: Object = {"name": "tuning-checkpoint", "mountPath": CHECKPOINT_DIR}
+    if claim is None:
+        volume["emptyDir"] = {}
+    else:
+        volume["persistentVolumeClaim"] = {"claimName": claim}
+        mount["subPath"] = trial
+        if study.spec.trial.trainer is not None:
+            pod["securityContext"].setdefault("fsGroup", 65532)
+            pod["securityContext"].setdefault("fsGroupChangePolicy", "OnRootMismatch")
+    pod.setdefault("volumes", []).append(volume)
+    return mount
+
+
+def _keep_promises(job: Object, *, study: Study, trial: str, number: int, attempt: int, owner: Object) -> None:
+    ours = labels(study, number=number) | {names.LABEL_ATTEMPT: str(attempt)}
+    metadata = job.setdefault("metadata", {})
+    job |= {"apiVersion": "batch/v1", "kind": "Job"}
+    job["metadata"] = {
+        "name": job_name(trial, attempt),
+        "namespace": study.namespace,
+        "labels": (metadata.get("labels") or {}) | ours,
+        "ownerReferences": [owner],
+    }
+    if metadata.get("annotations"):
+        job["metadata"]["annotations"] = metadata["annotations"]
+    spec: Any = job["spec"]
+    spec |= {"backoffLimit": 0, "podReplacementPolicy": "Failed", "parallelism": 1, "completions": 1}
+    spec.setdefault("ttlSecondsAfterFinished", KEPT_SECONDS)
+    # With backoffLimit 0 every failed pod fails its Job; these rules let the Job say at once which kind it was.
+    spec.setdefault(
+        "podFailurePolicy",
+        {
+            "rules": [
+                {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget"}]},
+                {"action": "FailJob", "onExitCodes": {"operator": "NotIn", "values": [0]}},
+            ]
+        },
+    )
+    template = spec["template"]
+    template["metadata"] = merged(template.get("metadata") or {}, {"labels": ours})
+    template["spec"]["restartPolicy"] = "Never"

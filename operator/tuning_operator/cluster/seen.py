@@ -1,0 +1,286 @@
+"""What is kept of a watched object: a few plain values, decoded once.
+
+Raw pods and Jobs are ten times larger than what is decided from (managed fields, volumes, tolerations), so they are not
+kept. Pure; decoding runs in the watch's thread. An object that is not ours (no labels of ours, no number in them)
+decodes to None.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from tuning_operator.api import names
+from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.core.model import Result, Trial
+from tuning_operator.search.types import Suggestion
+from tuning_trial.report import Report, ReportError
+
+Object = Mapping[str, Any]
+
+_NORMAL_WAITING: Final = {"", "ContainerCreating", "PodInitializing"}
+_MEANINGLESS: Final = {"Error", "Completed"}
+_LOST_REASONS: Final = {"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "UnexpectedAdmissionError"}
+_MESSAGE_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which object this is, and which version of it."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    study_uid: str = ""
+    owner_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StudySeen:
+    identity: Identity
+    generation: int
+    created_at: float
+    deleting: bool
+    spec: Object
+    status: Object
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSeen:
+    identity: Identity
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True)
+class JobSeen:
+    identity: Identity
+    trial: int
+    attempt: int
+    created_at: float
+    deleting: bool = False
+    suspended: bool = False
+    ended: bool = False
+    failed: bool = False
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodSeen:
+    identity: Identity
+    trial: int
+    attempt: int
+    created_at: float
+    deleting: bool = False
+    running: bool = False
+    ended: bool = False
+    gone: bool = False
+    """The object is no more; these are its last words."""
+    address: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    message: str = ""
+    disrupted: bool = False
+    report: Report | None = None
+
+
+Seen = StudySeen | TrialSeen | JobSeen | PodSeen
+
+
+def study_seen(raw: Object) -> StudySeen:
+    metadata = raw["metadata"]
+    return StudySeen(
+        identity=_identity(metadata),
+        generation=int(metadata.get("generation") or 0),
+        created_at=unix(metadata.get("creationTimestamp")) or 0.0,
+        deleting="deletionTimestamp" in metadata,
+        spec=raw.get("spec") or {},
+        status=raw.get("status") or {},
+    )
+
+
+def trial_seen(raw: Object) -> TrialSeen | None:
+    """None for an object that our code did not write: the schema holds, but the labels do not."""
+    metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+    identity = _identity(metadata)
+    if not identity.study_uid or not isinstance(spec.get("number"), int):
+        return None
+    suggestion = spec.get("suggestion") or {}
+    state = TrialState(status.get("state") or TrialState.PENDING)
+    trial = Trial(
+        number=spec["number"],
+        role=Role(spec.get("role") or Role.SEARCH),
+        suggestion=Suggestion(
+            parameters=spec.get("parameters") or {},
+            by=str(suggestion.get("by", "")),
+            known=int(suggestion.get("known") or 0),
+            reason=str(suggestion.get("reason", "")),
+        ),
+        created_at=unix(metadata.get("creationTimestamp")) or 0.0,
+        attempt=int(status.get("attempt") or 0),
+        retries=int(status.get("retries") or 0),
+        disruptions=int(status.get("disruptions") or 0),
+        accelerator_seconds=float(status.get("acceleratorSeconds") or 0.0),
+        started_at=unix(status.get("startTime")),
+        ended_at=unix(status.get("completionTime")),
+        result=_result(status.get("result")),
+        recorded_state=state,
+    )
+    return TrialSeen(identity, trial)
+
+
+def job_seen(raw: Object) -> JobSeen | None:
+    metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+    numbers = _numbers(metadata)
+    if numbers is None:
+        return None
+    # FailureTarget and SuccessCriteriaMet come before Failed and Complete: the pod's end is the end, do not wait.
+    conditions = {c.get("type"): c for c in status.get("conditions") or () if c.get("status") == "True"}
+    failed = conditions.get("Failed")
+    return JobSeen(
+        identity=_identity(metadata),
+        trial=numbers[0],
+        attempt=numbers[1],
+        created_at=unix(metadata.get("creationTimestamp")) or 0.0,
+        deleting="deletionTimestamp" in metadata,
+        suspended=bool(spec.get("suspend")),
+        ended=failed is not None or "Complete" in conditions,
+        failed=failed is not None,
+        reason=str((failed or {}).get("reason") or ""),
+        message=str((failed or {}).get("message") or "")[:_MESSAGE_MAX],
+    )
+
+
+def pod_seen(raw: Object) -> PodSeen | None:
+    metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+    numbers = _numbers(metadata)
+    if numbers is None:
+        return None
+    phase = status.get("phase") or "Pending"
+    states = _states(spec, status)
+    first = states[0] if states else {}
+    begun = first.get("running") or first.get("terminated") or {}
+    common: dict[str, Any] = {
+        "identity": _identity(metadata),
+        "trial": numbers[0],
+        "attempt": numbers[1],
+        "created_at": unix(metadata.get("creationTimestamp")) or 0.0,
+        "deleting": "deletionTimestamp" in metadata,
+        "started_at": unix(begun.get("startedAt")),
+    }
+    if phase in ("Succeeded", "Failed"):
+        return PodSeen(**common, **_ended(status, states, failed=phase == "Failed"))
+    if phase == "Running":
+        return PodSeen(
+            **common, running=True, address=str(status.get("podIP") or ""), disrupted=_disruption(status) is not None
+        )
+    reason, message = _waiting(status, states)
+    return PodSeen(**common, reason=reason, message=message)
+
+
+def unix(text: Any) -> float | None:
+    """Unix seconds of an RFC 3339 time."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return None
+
+
+def _identity(metadata: Object) -> Identity:
+    owners = [owner for owner in metadata.get("ownerReferences") or () if owner.get("controller")]
+    return Identity(
+        namespace=metadata.get("namespace", ""),
+        name=metadata["name"],
+        uid=metadata["uid"],
+        version=int(metadata.get("resourceVersion") or 0),
+        study_uid=(metadata.get("labels") or {}).get(names.LABEL_STUDY_UID, ""),
+        owner_uid=owners[0]["uid"] if owners else "",
+    )
+
+
+def _numbers(metadata: Object) -> tuple[int, int] | None:
+    labels = metadata.get("labels") or {}
+    trial, attempt = labels.get(names.LABEL_TRIAL, ""), labels.get(names.LABEL_ATTEMPT, "")
+    if not labels.get(names.LABEL_STUDY_UID) or not trial.isdecimal() or not attempt.isdecimal():
+        return None
+    return int(trial), int(attempt)
+
+
+def _result(raw: Object | None) -> Result | None:
+    if raw is None:
+        return None
+    return Result(
+        state=TrialState(raw["state"]),
+        reason=str(raw.get("reason", "")),
+        message=str(raw.get("message", "")),
+        values={name: float(value) for name, value in (raw.get("values") or {}).items()},
+        metrics={name: float(value) for name, value in (raw.get("metrics") or {}).items()},
+        infeasible=bool(raw.get("infeasible")),
+        step=raw.get("step"),
+        artifacts=dict(raw.get("artifacts") or {}),
+    )
+
+
+def _states(spec: Object, status: Object) -> list[Object]:
+    """States of the containers in the order of the spec: the first one is the trial."""
+    known = {entry.get("name"): entry.get("state") or {} for entry in status.get("containerStatuses") or ()}
+    return [known.get(container.get("name"), {}) for container in spec.get("containers") or ()]
+
+
+def _ended(status: Object, states: Sequence[Object], *, failed: bool) -> dict[str, Any]:
+    ends = [state["terminated"] for state in states if state.get("terminated")]
+    first: Object = ends[0] if ends else {}
+    # The trial's own code counts; where it went well or never ran, the failure is another container's.
+    blamed = next((end for end in [first, *ends] if end.get("exitCode")), first) if failed else first
+    words = str(first.get("message") or "")
+    report = _report(words)
+    reason = str(status.get("reason") or "") or str(blamed.get("reason") or "")
+    message = str(status.get("message") or "") or ("" if report else words)
+    disruption = _disruption(status)
+    lost = reason in _LOST_REASONS or (reason == "Evicted" and "usage exceeds" not in message)
+    if disruption is not None and not message:
+        message = str(disruption.get("message") or "")
+    return {
+        "ended": True,
+        "ended_at": unix(first.get("finishedAt")),
+        "exit_code": blamed.get("exitCode") if ends else (None if failed else 0),
+        "reason": "" if reason in _MEANINGLESS else reason,
+        "message": message[-_MESSAGE_MAX:],
+        "disrupted": failed and (disruption is not None or lost),
+        "report": report,
+    }
+
+
+def _waiting(status: Object, states: Sequence[Object]) -> tuple[str, str]:
+    """Why nothing runs yet, if it is more than that starting takes its time."""
+    starting = [entry.get("state") or {} for entry in status.get("initContainerStatuses") or ()]
+    for state in [*starting, *states]:
+        waiting = state.get("waiting") or {}
+        if waiting.get("reason", "") not in _NORMAL_WAITING:
+            return str(waiting["reason"]), str(waiting.get("message") or "")[:_MESSAGE_MAX]
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return str(condition.get("reason") or "Unschedulable"), str(condition.get("message") or "")[:_MESSAGE_MAX]
+    return "", ""
+
+
+def _disruption(status: Object) -> Object | None:
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            found: Object = condition
+            return found
+    return None
+
+
+def _report(words: str) -> Report | None:
+    if not words.lstrip().startswith("{"):
+        return None
+    try:
+        return Report.parse(words)
+    except ReportError:
+        return None
