@@ -12,8 +12,9 @@ Parameters = Mapping[str, JSONScalar]
 class Observation:
     """One recorded trial as the search is told it.
 
-    `values` are in the order of the study's objectives; None for a trial without usable values. `infeasible` trials (out of memory, diverged,
-    invalid setting) are told as such, never as failed. Trials lost without a fault of their parameters are not told at all.
+    `values` are in the order of the study's objectives; None for a trial without usable values. `infeasible` trials
+    (out of memory, diverged, invalid setting) are told as such, never as failed. Trials lost without a fault of their
+    parameters are not told at all.
     """
 
     number: int
@@ -33,3 +34,11 @@ class Suggestion:
     """How many recorded results it knew."""
     reason: str = ""
     """One line for a person: grid point 7 of 24, random start, model, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """Every point of the space was suggested already."""
+
+    reason: str
+    """One line for a person."""

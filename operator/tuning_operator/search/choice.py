@@ -1,0 +1,52 @@
+"""Which algorithm a study gets, and why: what `Auto` means. Pure rules, told to the user in the status."""
+
+from dataclasses import dataclass
+
+from tuning_operator.api.study import Algorithm, AlgorithmName, TPESettings
+from tuning_operator.search.space import Space
+
+SUPPORTED = frozenset({AlgorithmName.AUTO, AlgorithmName.GRID, AlgorithmName.RANDOM, AlgorithmName.TPE})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An algorithm, never `Auto`, and one line why."""
+
+    name: AlgorithmName
+    reason: str
+
+
+def choose(space: Space, algorithm: Algorithm, *, trials: int | None, parallel: int = 1) -> Choice:
+    """The algorithm for a study of so many trials. Raises `ValueError` for one that cannot search this space."""
+    if algorithm.name not in SUPPORTED:
+        offered = ", ".join(sorted(SUPPORTED))
+        raise ValueError(f"algorithm.name: {algorithm.name} is not supported yet: write one of {offered}")
+    if algorithm.name is AlgorithmName.GRID:
+        check_grid(space)
+    if algorithm.name is not AlgorithmName.AUTO:
+        return Choice(algorithm.name, "chosen by the study")
+    size = space.size
+    if size is not None and (trials is None or size <= trials):
+        budget = "" if trials is None else f", within the limit of {trials} trials"
+        return Choice(AlgorithmName.GRID, f"the space has {size} points in all{budget}")
+    startup = (algorithm.tpe or TPESettings()).startup_trials
+    if trials is not None and trials <= max(startup, parallel):
+        return Choice(AlgorithmName.RANDOM, f"{trials} trials, {parallel} at once, are too few for a model")
+    points = "infinitely many" if size is None else str(size)
+    return Choice(
+        AlgorithmName.TPE, f"the space has {points} points: a model learns from results after {startup} random ones"
+    )
+
+
+def check_grid(space: Space) -> None:
+    """Raise a `ValueError` that names what makes the grid infinite."""
+    if space.size is not None:
+        return
+    if not space.infinite:
+        raise ValueError("algorithm.name: Grid: the conditions (`when`) are too entangled to count: use Random or TPE")
+    name = space.infinite[0]
+    described = space.by_name[name].values.describe()
+    raise ValueError(
+        f"algorithm.name: Grid: parameter {name} is {described}, infinitely many: "
+        "give it a `step` or make it a `choice`, or use Random or TPE"
+    )

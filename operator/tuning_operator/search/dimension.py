@@ -1,0 +1,157 @@
+"""One dimension of a search space: its values, exactly.
+
+A value is either an index into a finite list or a real number of a range. Finite ones are counted and reached by
+index, so that a grid, a random draw and a model all give the same bits for the same point: `min + k * step` is
+computed in decimal, as a person would write it. Nothing here knows other dimensions.
+"""
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tuning_operator.api.base import JSONScalar
+from tuning_operator.api.study import FloatRange, IntRange, Parameter, Scale
+
+Key = int | float
+"""What tells the values of one dimension apart: the index of a finite value, a continuous value itself."""
+
+_STEP_SLACK = 1e-6
+"""How far, in steps, a value that somebody else rounded may lie from the grid."""
+
+
+@dataclass(frozen=True, slots=True)
+class RealDimension:
+    """Every real number from `low` to `high`."""
+
+    low: float
+    high: float
+    log: bool
+    count: None = None
+
+    def key(self, value: JSONScalar) -> float | None:
+        """The value as a float of the range; None if it is none."""
+        if isinstance(value, bool | str) or not self.low <= value <= self.high:
+            return None
+        return float(value)
+
+    def value(self, key: Key) -> float:
+        return min(max(float(key), self.low), self.high)
+
+    def describe(self) -> str:
+        return f"a number from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepDimension:
+    """`(low + k * step) / scale` for k = 0 ... count - 1: all whole numbers, so exact."""
+
+    low: int
+    step: int
+    scale: int
+    count: int
+    log: bool
+    whole: bool
+
+    def key(self, value: JSONScalar) -> int | None:
+        if isinstance(value, bool | str) or (isinstance(value, float) and not math.isfinite(value)):
+            return None
+        if isinstance(value, float) and not value.is_integer():
+            if self.whole:
+                return None
+            near = round((value * self.scale - self.low) / self.step)
+            if (
+                not 0 <= near < self.count
+                or abs(float(self.value(near)) - value) * self.scale > _STEP_SLACK * self.step
+            ):
+                return None
+            return near
+        index, rest = divmod(int(value) * self.scale - self.low, self.step)
+        return index if rest == 0 and 0 <= index < self.count else None
+
+    def value(self, key: Key) -> int | float:
+        number = self.low + int(key) * self.step
+        return number // self.scale if self.whole else number / self.scale
+
+    def describe(self) -> str:
+        if self.count == 1:
+            return f"{self.value(0)}"
+        kind = (
+            "a whole number" if self.whole and self.step == 1 else f"a multiple of the step {self.step / self.scale:g}"
+        )
+        return f"{kind} from {self.value(0)} to {self.value(self.count - 1)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceDimension:
+    """A list of JSON scalars; 1, 1.0, true and "1" are four values."""
+
+    choices: tuple[JSONScalar, ...]
+    log: bool = False
+
+    @property
+    def count(self) -> int:
+        return len(self.choices)
+
+    def key(self, value: JSONScalar) -> int | None:
+        for index, choice in enumerate(self.choices):
+            if type(choice) is type(value) and choice == value:
+                return index
+        # An API server writes 1.0 as 1: take a number for the equal one of the other kind.
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            for index, choice in enumerate(self.choices):
+                if isinstance(choice, int | float) and not isinstance(choice, bool) and choice == value:
+                    return index
+        return None
+
+    def value(self, key: Key) -> JSONScalar:
+        return self.choices[int(key)]
+
+    def describe(self) -> str:
+        shown = ", ".join(repr(choice) for choice in self.choices[:8])
+        return f"one of {shown}" + (", ..." if self.count > 8 else "")
+
+
+Dimension = RealDimension | StepDimension | ChoiceDimension
+
+
+def dimension(parameter: Parameter) -> Dimension:
+    """The values of an API parameter."""
+    if parameter.float_ is not None:
+        return _of_float(parameter.name, parameter.float_)
+    if parameter.int_ is not None:
+        return _of_int(parameter.name, parameter.int_)
+    if parameter.choice:
+        return ChoiceDimension(tuple(parameter.choice))
+    raise ValueError(f"parameter {parameter.name}: has no values: give it one of `float`, `int` and `choice`")
+
+
+def _of_float(name: str, given: FloatRange) -> Dimension:
+    _check_range(name, given.min, given.max, log=given.scale is Scale.LOG, smallest="more than 0")
+    if given.min == given.max:
+        return _steps(given.min, given.max, step=1.0)
+    if given.step is None:
+        return RealDimension(float(given.min), float(given.max), given.scale is Scale.LOG)
+    return _steps(given.min, given.max, step=given.step)
+
+
+def _of_int(name: str, given: IntRange) -> Dimension:
+    _check_range(name, given.min, given.max, log=given.scale is Scale.LOG, smallest="1 or more")
+    step = given.step or 1
+    count = (given.max - given.min) // step + 1
+    return StepDimension(given.min, step, 1, count, log=given.scale is Scale.LOG, whole=True)
+
+
+def _steps(low: float, high: float, *, step: float) -> StepDimension:
+    """The grid in whole multiples of the last decimal place that any of the numbers has."""
+    numbers = [Decimal(repr(float(number))) for number in (low, high, step)]
+    places = max(0, *(-int(number.as_tuple().exponent) for number in numbers))
+    scale: int = 10**places
+    first, last, width = (int(number.scaleb(places)) if places else int(number) for number in numbers)
+    return StepDimension(first, width, scale, (last - first) // width + 1, log=False, whole=False)
+
+
+def _check_range(name: str, low: float, high: float, *, log: bool, smallest: str) -> None:
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise ValueError(f"parameter {name}: the range from {low} to {high} is empty: write min <= max, both finite")
+    if log and low <= 0:
+        raise ValueError(f"parameter {name}: scale Log with min {low}: min must be {smallest}")

@@ -1,0 +1,164 @@
+"""The suggestions one study asked for: which are made, from what, and which is to be made next.
+
+Plain state without threads or clocks; `LookAhead` guards it with its lock. A suggestion is made again exactly when
+what it would be made from differs from what it was made from: the problem, the number of recorded results (a recorded
+result never changes), and the points that run or were suggested for earlier numbers.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tuning_operator.search.known import Known
+from tuning_operator.search.space import PointKey
+from tuning_operator.search.suggest import Problem, suggest
+from tuning_operator.search.types import Exhausted, Observation, Parameters, Suggestion
+
+URGENT = 0.0
+NEVER = float("inf")
+
+_SETTLE = 0.05
+"""Seconds that a refresh waits for more results, and lets those who react to this one go first."""
+_BACKOFF_FIRST, _BACKOFF_MOST = 1.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What suggestions of one study are made from: the arguments of `suggest`."""
+
+    problem: Problem
+    history: Sequence[Observation]
+    running: Mapping[int, Parameters]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    suggestion: Suggestion
+    key: PointKey | None
+    basis: int
+    """Stands for everything it was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One suggestion to compute; holds all it needs, so that it runs without the lock."""
+
+    key: Hashable
+    study: "Pending"
+    number: int
+    inputs: Inputs
+    running: Mapping[int, Parameters]
+    known: Known
+    basis: int
+
+    def run(self) -> Suggestion | Exhausted:
+        return suggest(
+            self.inputs.problem,
+            history=self.inputs.history,
+            running=self.running,
+            number=self.number,
+            known=self.known,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """One study's numbers, in order; `made` holds what is ready, fresh or stale."""
+
+    inputs: Inputs
+    numbers: Sequence[int] = ()
+    made: dict[int, Made] = field(default_factory=dict)
+    exhausted: bool = False
+    problem: str | None = None
+    busy: bool = False
+    known: Known | None = None
+    _ended: tuple[int, int] | None = None
+    """Number and basis at which the space was found exhausted."""
+    _running: dict[int, tuple[Parameters, PointKey | None]] = field(default_factory=dict)
+    _settled: float = 0.0
+    _failures: int = 0
+    _retry_at: float = URGENT
+
+    def renew(self, inputs: Inputs, numbers: Sequence[int], *, now: float) -> None:
+        """Newer inputs replace the older ones; stale suggestions stay where they can still be used."""
+        space = inputs.problem.space
+        if inputs.problem != self.inputs.problem:
+            self.made, self._running, self._retry_at = {}, {}, URGENT
+            self.known = None
+        self.inputs, self._settled = inputs, now + _SETTLE
+        self.numbers = [number for number in numbers if number not in inputs.running]
+        running: dict[int, tuple[Parameters, PointKey | None]] = {}
+        for number, parameters in inputs.running.items():
+            before = self._running.get(number)
+            same = before is not None and before[0] is parameters
+            running[number] = before if before is not None and same else (parameters, space.key(parameters))
+        self._running = running
+        wanted = frozenset(self.numbers)
+        taken = frozenset(key for _, key in running.values()) if space.size is not None else frozenset()
+        self.made = {number: made for number, made in self.made.items() if number in wanted and made.key not in taken}
+
+    @property
+    def idle(self) -> bool:
+        """Nothing to compute, or not before a failed computation is tried again."""
+        return not self.busy and (self.problem is not None or self._outdated() is None)
+
+    def due(self, rest_until: float) -> float:
+        """When the next computation should start: `URGENT`, a time, or `NEVER`."""
+        outdated = None if self.busy else self._outdated()
+        if outdated is None:
+            return NEVER
+        urgent = outdated[0] not in self.made
+        return max(self._retry_at, URGENT if urgent else max(self._settled, rest_until))
+
+    def start(self, key: Hashable) -> Task:
+        outdated = self._outdated()
+        if outdated is None:
+            raise RuntimeError("nothing to compute")
+        number, basis = outdated
+        self.busy = True
+        if self.known is None:
+            self.known = Known(self.inputs.problem.space)
+        earlier = {other: made.suggestion.parameters for other, made in self.made.items() if other < number}
+        return Task(key, self, number, self.inputs, {**earlier, **self.inputs.running}, self.known, basis)
+
+    def take(self, task: Task, result: Suggestion | Exhausted | Exception, *, now: float) -> bool:
+        """Keep what a task computed; True if there is now something that was not there before."""
+        self.busy = False
+        before = (frozenset(self.made), self.exhausted, self.problem)
+        if isinstance(result, Exception):
+            self._failures += 1
+            self._retry_at = now + min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** (self._failures - 1))
+            self.problem = f"{type(result).__name__}: {result}"
+            self.known = None
+            return before != (before[0], before[1], self.problem)
+        self._failures, self._retry_at, self.problem = 0, URGENT, None
+        if isinstance(result, Exhausted):
+            self._ended, self.exhausted = (task.number, task.basis), True
+            self.made = {number: made for number, made in self.made.items() if number < task.number}
+        elif task.number in self.numbers and task.inputs.problem == self.inputs.problem:
+            self._ended, self.exhausted = None, False
+            self._keep(task, result)
+        return before != (frozenset(self.made), self.exhausted, self.problem)
+
+    def _keep(self, task: Task, suggestion: Suggestion) -> None:
+        space = task.inputs.problem.space
+        key = space.key(suggestion.parameters)
+        if space.size is not None:
+            # Meanwhile others may have got this very point: nobody runs it twice.
+            if any(key == running for _, running in self._running.values()):
+                return
+            self.made = {number: made for number, made in self.made.items() if number == task.number or made.key != key}
+        self.made[task.number] = Made(suggestion, key, task.basis)
+
+    def _outdated(self) -> tuple[int, int] | None:
+        """The first number that has no suggestion from the newest inputs, and what it is to be made from."""
+        basis = hash(len(self.inputs.history))
+        for number, (_, key) in self._running.items():
+            basis ^= hash((number, key))
+        for number in self.numbers:
+            made = self.made.get(number)
+            if self._ended == (number, basis):
+                return None
+            if made is None or made.basis != basis:
+                return number, basis
+            basis ^= hash((number, made.key))
+        return None
