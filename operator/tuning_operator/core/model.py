@@ -1,8 +1,27 @@
 """The words of the core: a snapshot of a study goes in, a plan comes out.
 
-Plain frozen values; times are Unix seconds (float), durations seconds. Nothing here knows Kubernetes, processes, files or the clock.
-The cluster, the local runner and the simulator all speak these words: `gather` makes a `Snapshot`, `decide` makes a `Plan`, `act`
-applies its actions in order by idempotent writes.
+Plain frozen values; times are Unix seconds (float), durations seconds. Nothing here knows Kubernetes, processes,
+files or the clock. The cluster, the local runner and the simulator all speak these words: `gather` makes a
+`Snapshot`, `decide` makes a `Plan`, `act` applies its actions in order by idempotent writes.
+
+What `gather` promises:
+
+* Trials are never older than the writer's own last write to them. Runs may be older than the world (a watch lags), but
+  never go back in time while the process lives; after a start both are read from the API, not from a cache.
+* A run is in the snapshot as long as any of its pods or processes exists, also when its Job is gone already. An ended
+  run stays in it until its trial has a result, also if the trial is at a later attempt by now.
+* `exhausted` is known before the first plan after a restart, or a finished study would look unfinished for a moment.
+
+What `act` promises:
+
+* `RecordAttempt` and `RecordResult` are written on condition that the trial is still as it was gathered (its resource
+  version). A conflict ends the plan: gather and decide again.
+* An action that fails ends the plan, with one exception: a `StartRun` that the world refuses (quota, admission, a
+  missing service account) becomes a `StartProblem`, and the plan goes on. Actions of different trials may be in flight
+  together, as long as trials are created in the order of their numbers and each trial's actions keep theirs.
+* "It exists already" is success for `CreateTrial` and `StartRun` (if it is ours: the study's uid, number, attempt),
+  "not found" is success for `StopRun`.
+* The status is written after the actions, if it differs from the one that stands.
 """
 
 from collections.abc import Mapping
@@ -13,6 +32,7 @@ from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.search.types import Suggestion
 from tuning_trial.report import Report
+
 
 @dataclass(frozen=True, slots=True)
 class Study:
@@ -83,23 +103,39 @@ class Run:
     ended_at: float | None = None
     exit_code: int | None = None
     reason: str = ""
-    """Word of the world: `OOMKilled`, `Evicted`, `DeadlineExceeded`, `ErrImagePull`, `Unschedulable`, `Forbidden`, ..."""
+    """Word of the world. Ended: `OOMKilled`, `DeadlineExceeded`, `Evicted`, `StartError` (the command could not be
+    started; so are exit codes 126 and 127). Waiting: the container's own word (`ErrImagePull`, `ImagePullBackOff`,
+    `InvalidImageName`, `CreateContainerConfigError`, `RunContainerError`, ...), `Unschedulable`, or empty while it
+    simply starts up (`ContainerCreating` and `PodInitializing` count as that).
+    """
     message: str = ""
     disrupted: bool = False
-    """Lost to preemption, eviction or node loss: an attempt, not a failure."""
+    """Lost to preemption, eviction, node loss, or to a deletion or SIGTERM from outside the trial, whoever asked for it
+    (also we: what we stop is recorded when we ask). An attempt, not a failure. Exit codes 42, 43 and 44 and `OOMKilled`
+    count before it."""
     report: Report | None = None
     """Last report seen: live by scrape or file, final by the termination message."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartProblem:
-    """Why an attempt could not even be created (quota, denied template, forbidden service account)."""
+    """Why an attempt could not even be created (quota, denied template, forbidden service account).
+
+    Given as long as the attempt has no run. Reasons that pass by themselves, and never stall a study:
+    `QuotaExceeded`, `InternalError`, `ServerTimeout`, `Timeout`, `TooManyRequests`, `ServiceUnavailable`,
+    `Conflict`, `AlreadyExists` (the old Job of that name is still being deleted). All others (`Forbidden`,
+    `Invalid`, ...) stall it until they are gone.
+    """
 
     trial: int
     attempt: int
     reason: str
     message: str
     since: float
+    tried_at: float | None = None
+    """When the start was last refused. With it, further tries come ever later (1 to 60 s); without it, each plan tries
+    again.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +146,7 @@ class Snapshot:
     trials: tuple[Trial, ...] = ()
     """In order of number, without gaps."""
     runs: tuple[Run, ...] = ()
-    """Of this study uid only; ended runs of recorded trials may be left out."""
+    """Of this study uid only; ended runs of trials that have a result may be left out."""
     suggestions: Mapping[int, Suggestion] = field(default_factory=dict)
     """Ready suggestions by trial number, for numbers that have no trial yet."""
     exhausted: bool = False
@@ -119,7 +155,8 @@ class Snapshot:
     """Semantic errors of the spec (`path: value: remedy`); not empty: nothing may start."""
     problems: tuple[StartProblem, ...] = ()
     previous_status: Mapping[str, object] = field(default_factory=dict)
-    """The status as it stands: only transition times of conditions and the start time are read from it."""
+    """The status as it stands: only the transition times of its conditions, and for events what changed, are read from
+    it."""
 
 
 # Actions, in the order in which a plan lists them.
@@ -193,7 +230,7 @@ class Plan:
     status: Mapping[str, object]
     """The whole status as JSON; a projection of the snapshot, so it may be written late or lost."""
     suggest: tuple[int, ...] = ()
-    """Trial numbers whose suggestion should be made ready (again, when more results are known)."""
+    """Trial numbers whose suggestion should be made ready (again, when more results are known); the next one first."""
     requeue_after: float | None = None
     events: tuple[Event, ...] = ()
     finished: bool = False

@@ -1,0 +1,124 @@
+"""When the search is over, and how much may still be started.
+
+Each end is a function of the ledger, the limits and the time alone, and stays what it was: the trials that end
+after it, or are stopped by it, do not change it. Only an edit of the limits does, and only as long as there is no
+final run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tuning_operator.api.study import Goal, StudySpec
+from tuning_operator.core.tally import TARGET_REACHED, TOO_MANY_FAILURES, Reached, Tally
+from tuning_operator.core.times import seconds
+
+DURATION_REACHED: Final = "DurationReached"
+ACCELERATOR_HOURS_REACHED: Final = "AcceleratorHoursReached"
+TRIALS_COMPLETED: Final = "TrialsCompleted"
+SPACE_EXHAUSTED: Final = "SpaceExhausted"
+SEARCH_CLOSED: Final = "SearchClosed"
+_SIGNS: Final = {Goal.MAXIMIZE: ">=", Goal.MINIMIZE: "<="}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why the search is over."""
+
+    reason: str
+    message: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How far the search is, next to what the ledger's fold says."""
+
+    total: int
+    """Trials created."""
+    unfinished: int
+    live_seconds: float
+    """Accelerator seconds of the attempts that run now."""
+    ready: int
+    """Suggestions ready for the next trials."""
+    exhausted: bool
+    """The search has no further point."""
+    closed: bool
+    """A final run exists."""
+
+
+def search_end(spec: StudySpec, tally: Tally, search: Search, *, now: float) -> End | None:
+    if tally.reached is not None:
+        return _reached(spec, tally, tally.reached)
+    limits = spec.limits
+    full = limits.trials is not None and search.total >= limits.trials
+    exhausted = search.exhausted and not search.ready
+    drained = search.unfinished == 0 and (full or exhausted or search.closed)
+    # Once nothing is left to do, time stands still: a study that ended by its trials never becomes one that ended by
+    # its duration.
+    at = tally.last_end if drained else now
+    if (
+        limits.duration is not None
+        and tally.started_at is not None
+        and at - tally.started_at >= seconds(limits.duration)
+    ):
+        return End(DURATION_REACHED, f"{limits.duration} have passed since the first trial started (limits.duration)")
+    if limits.accelerator_hours is not None and (not drained or ACCELERATOR_HOURS_REACHED in tally.stop_reasons):
+        spent = tally.accelerator_seconds + search.live_seconds
+        if spent >= limits.accelerator_hours * 3600:
+            message = f"{limits.accelerator_hours:g} accelerator hours are spent (limits.acceleratorHours)"
+            return End(ACCELERATOR_HOURS_REACHED, message)
+    if not drained:
+        return None
+    if full:
+        return End(TRIALS_COMPLETED, f"all {search.total} trials ended (limits.trials)")
+    if exhausted:
+        return End(SPACE_EXHAUSTED, f"every point of the space was tried, in {search.total} trials")
+    return End(SEARCH_CLOSED, "the final run exists; later edits of the limits do not reopen the search")
+
+
+def room(spec: StudySpec, search: Search) -> int | None:
+    """How many trials may still be created; None: as many as there are points."""
+    return None if spec.limits.trials is None else max(0, spec.limits.trials - search.total)
+
+
+def next_limit(spec: StudySpec, tally: Tally, *, now: float, spending: float, live_seconds: float) -> float | None:
+    """When the next limit of time is reached, if nothing else happens. `spending`: accelerators in use."""
+    limits = spec.limits
+    times = []
+    if limits.duration is not None and tally.started_at is not None:
+        times.append(tally.started_at + seconds(limits.duration))
+    if limits.accelerator_hours is not None and spending > 0:
+        left = limits.accelerator_hours * 3600 - tally.accelerator_seconds - live_seconds
+        times.append(now + max(0.0, left) / spending)
+    return min(times, default=None)
+
+
+def _reached(spec: StudySpec, tally: Tally, reached: Reached) -> End:
+    trial = reached.trial
+    if reached.reason == TARGET_REACHED and trial.result is not None:
+        said = ", ".join(
+            f"{o.metric} {trial.result.values[o.metric]:.6g} (target {_SIGNS[o.goal]} {o.target:g})"
+            for o in spec.objectives
+            if o.target is not None and o.metric in trial.result.values
+        )
+        return End(reached.reason, f"trial {trial.number} reached {said}")
+    if reached.reason == TOO_MANY_FAILURES:
+        return End(reached.reason, failures_message(spec, tally), failed=True)
+    return End(reached.reason, f"{spec.limits.patience} trials in a row brought no better best (limits.patience)")
+
+
+def failures_message(spec: StudySpec, tally: Tally) -> str:
+    """How many failed, of what, and the last one's own words."""
+    reasons = sorted(tally.failure_reasons.items(), key=lambda item: (-item[1], item[0]))
+    text = f"{tally.failed} trials failed, {spec.limits.failures} are allowed (limits.failures): {_listed(reasons)}"
+    last = tally.last_failed
+    if last is not None and last.result is not None:
+        text += f". Last: trial {last.number}: {last.result.message or last.result.reason}"
+    return text
+
+
+def _listed(reasons: Sequence[tuple[str, int]]) -> str:
+    if len(reasons) == 1:
+        return f"all with {reasons[0][0]}"
+    return ", ".join(f"{count} with {reason}" for reason, count in reasons[:5])

@@ -1,0 +1,40 @@
+"""The ledger as the search is told it."""
+
+from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.core.model import Snapshot
+from tuning_operator.search.types import Observation, Parameters
+
+UNTOLD = frozenset({"TooManyDisruptions", "RetriesExhausted"})
+"""Failures that say nothing about the parameters."""
+
+
+def observations(snapshot: Snapshot) -> tuple[Observation, ...]:
+    """Recorded trials by number. Stopped ones, and those lost without their fault, are not told: their points may come
+    again.
+    """
+    metrics = [objective.metric for objective in snapshot.study.spec.objectives]
+    told = []
+    for trial in snapshot.trials:
+        result = trial.result
+        if (
+            result is None
+            or trial.role is not Role.SEARCH
+            or result.state is TrialState.STOPPED
+            or result.reason in UNTOLD
+        ):
+            continue
+        values = None
+        if result.state is TrialState.SUCCEEDED and all(metric in result.values for metric in metrics):
+            values = tuple(result.values[metric] for metric in metrics)
+        told.append(Observation(trial.number, trial.suggestion.parameters, values, result.infeasible))
+    return tuple(told)
+
+
+def running(snapshot: Snapshot) -> dict[int, Parameters]:
+    """Parameters of the trials that have no result yet, and of the suggestions that are ready, by number."""
+    waiting = {
+        trial.number: trial.suggestion.parameters
+        for trial in snapshot.trials
+        if trial.result is None and trial.role is Role.SEARCH
+    }
+    return waiting | {number: suggestion.parameters for number, suggestion in snapshot.suggestions.items()}

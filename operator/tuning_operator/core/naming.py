@@ -1,0 +1,39 @@
+"""Names of what belongs to a study: functions of the study, its uid, the trial's number and the attempt; never random.
+
+A crash between two writes repeats into `AlreadyExists`, and a study re-created under its old name (another uid)
+never meets the objects of the one before it. All names are DNS-1123 labels of at most 63 characters, so they are
+also good as label values and host names.
+"""
+
+import hashlib
+from typing import Final
+
+MAX: Final = 63
+_HASH: Final = 6
+_TRIAL_MAX: Final = 57
+"""Leaves room for `-` and an attempt of five digits."""
+
+
+def trial_name(study_name: str, uid: str, number: int) -> str:
+    """`digits-lenet-3f9a1c-12`: the study's name, what tells this study from others of that name, the number."""
+    tail = f"-{_digest(study_name, uid)}-{number}"
+    return _label(study_name)[: _TRIAL_MAX - len(tail)].rstrip("-") + tail
+
+
+def job_name(trial_name: str, attempt: int) -> str:
+    """`digits-lenet-3f9a1c-12-0`: the trial's name and the attempt."""
+    name = f"{trial_name}-{attempt}"
+    if len(name) <= MAX:
+        return name
+    tail = f"-{_digest(trial_name)}-{attempt}"
+    return _label(trial_name)[: MAX - len(tail)].rstrip("-") + tail
+
+
+def _label(text: str) -> str:
+    """The characters of a DNS label; what is lost here, the digest tells apart."""
+    cleaned = "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-")
+    return cleaned or "study"
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_HASH]

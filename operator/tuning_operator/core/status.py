@@ -1,0 +1,229 @@
+"""The study's status: a projection of the ledger as it stands once the plan is carried out.
+
+So that one write after the plan is enough, and none is needed where nothing changed: nothing in it moves with the
+clock alone. Bounded in size: counts, the best, the front's head; the ledger is the trials.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tuning_operator.api.status import FRONT_MAX, StudyState
+from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.core import final as final_run
+from tuning_operator.core.budgets import End
+from tuning_operator.core.conditions import Headline, conditions
+from tuning_operator.core.model import Run, Snapshot, Trial
+from tuning_operator.core.naming import trial_name
+from tuning_operator.core.objectives import METRICS_MAX, pareto_front
+from tuning_operator.core.stalls import Hindrances
+from tuning_operator.core.tally import Tally
+from tuning_operator.core.times import timestamp
+from tuning_operator.core.view import Open
+from tuning_operator.search.choice import choose
+from tuning_operator.search.space import compile_space
+
+_REASON: Final = re.compile(r"[A-Za-z]([A-Za-z0-9_]{0,126}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What the status is made of: the ledger as the plan leaves it."""
+
+    snapshot: Snapshot
+    now: float
+    tally: Tally
+    end: End | None
+    hindered: Hindrances
+    opens: Sequence[Open]
+    """Trials that stay without a result."""
+    created: Sequence[Trial]
+    starting: frozenset[int]
+    """Numbers of open trials whose next attempt the plan starts."""
+    final: Trial | None
+    settled: bool
+    """Search and final run have ended."""
+    total: int
+    recorded: Sequence[Trial]
+    results: Sequence[Trial]
+    live: int
+
+
+def project(p: Projection) -> dict[str, Any]:
+    study = p.snapshot.study
+    counts = _counts(p)
+    headline = _headline(p, counts)
+    status: dict[str, Any] = {
+        "observedGeneration": study.generation,
+        "state": headline.state.value,
+        "conditions": conditions(headline, p.snapshot.previous_status, generation=study.generation, now=p.now),
+        "counts": counts,
+        "acceleratorSeconds": round(p.tally.accelerator_seconds + _final_cost(p), 3),
+    }
+    status.update(_best(p))
+    algorithm = _algorithm(p)
+    if algorithm:
+        status["algorithm"] = algorithm
+    started = _started(p)
+    if started is not None:
+        status["startTime"] = timestamp(started)
+    if p.settled:
+        ends = [p.tally.last_end] + [
+            p.final.ended_at for _ in (1,) if p.final is not None and p.final.ended_at is not None
+        ]
+        if max(ends) > 0:
+            status["completionTime"] = timestamp(max(ends))
+    if p.final is not None:
+        status["final"] = _final(p, p.final)
+    return status
+
+
+def _counts(p: Projection) -> dict[str, int]:
+    """A trial whose Job exists counts as running, unless something is known to keep it from starting.
+
+    A trial that only starts up (its image is there, its container is made) would otherwise cost two more writes of
+    the status.
+    """
+    running = sum(1 for trial in p.created if trial.role is Role.SEARCH)
+    pending = 0
+    for each in p.opens:
+        if each.trial.role is not Role.SEARCH:
+            continue
+        if each.trial.number in p.starting or (each.run is not None and not _waits_for_something(each.run)):
+            running += 1
+        else:
+            pending += 1
+    return {
+        "total": p.total,
+        "pending": pending,
+        "running": running,
+        "succeeded": p.tally.succeeded,
+        "failed": p.tally.failed,
+        "stopped": p.tally.stopped,
+    }
+
+
+def _waits_for_something(run: Run) -> bool:
+    return run.started_at is None and run.reason not in ("", "ContainerCreating", "PodInitializing", "Scheduled")
+
+
+def _headline(p: Projection, counts: Mapping[str, int]) -> Headline:
+    spec = p.snapshot.study.spec
+    stall = p.hindered.stall
+    if p.settled and p.end is not None:
+        came_to = final_run.outcome(spec, p.tally, p.end, p.final)
+        return Headline(
+            StudyState.FAILED if came_to.failed else StudyState.SUCCEEDED, _word(came_to.reason), came_to.message
+        )
+    if stall is not None and (p.snapshot.invalid or not spec.suspend):
+        return Headline(StudyState.STALLED, _word(stall.reason), stall.message)
+    if spec.suspend:
+        waiting = f"{counts['pending']} trials wait" if counts["pending"] else "nothing waits"
+        return Headline(StudyState.SUSPENDED, "Suspended", f"spec.suspend is set; {waiting}", stopping=p.live > 0)
+    hint = f" {_sentence(p.hindered.waiting.message)}" if p.hindered.waiting is not None else ""
+    if p.end is not None:
+        then = (
+            "The final run is on its way."
+            if final_run.wanted(spec) and p.tally.best is not None
+            else "Waiting for the last values."
+        )
+        return Headline(StudyState.FINISHING, p.end.reason, f"{_sentence(p.end.message)} {then}{hint}")
+    if p.hindered.waiting is not None:
+        return Headline(StudyState.RUNNING, _word(p.hindered.waiting.reason), _progress(p, counts) + hint)
+    if p.total == 0:
+        return Headline(StudyState.PENDING, "Starting", "The first trials are being prepared.")
+    return Headline(StudyState.RUNNING, "TrialsRunning", _progress(p, counts))
+
+
+def _progress(p: Projection, counts: Mapping[str, int]) -> str:
+    limit = p.snapshot.study.spec.limits.trials
+    of = "" if limit is None else f" of {limit}"
+    return f"{p.tally.finished}{of} trials ended, {counts['running']} running, {counts['pending']} pending."
+
+
+def _best(p: Projection) -> dict[str, Any]:
+    best = p.tally.best
+    if best is None or best.result is None:
+        return {}
+    spec = p.snapshot.study.spec
+    shown = _member(p, best)
+    shown["metrics"] = _first(best.result.metrics, METRICS_MAX)
+    weights = best.result.artifacts.get("weights")
+    if weights is not None and spec.trial.checkpoints.claim_name is not None:
+        shown["checkpoint"] = f"{shown['trial']}/{weights}"[:1024]
+    values = [best.result.values[o.metric] for o in spec.objectives if o.metric in best.result.values]
+    result: dict[str, Any] = {"best": shown, "bestValue": ", ".join(f"{value:.6g}" for value in values)[:128]}
+    if len(spec.objectives) > 1:
+        feasible = [
+            trial
+            for trial in (*p.recorded, *p.results)
+            if trial.role is Role.SEARCH
+            and trial.result is not None
+            and trial.result.state is TrialState.SUCCEEDED
+            and not trial.result.infeasible
+            and all(o.metric in trial.result.values for o in spec.objectives)
+        ]
+        result["front"] = [_member(p, trial) for trial in pareto_front(spec.objectives, feasible)[:FRONT_MAX]]
+    return result
+
+
+def _member(p: Projection, trial: Trial) -> dict[str, Any]:
+    return {
+        "trial": _name(p, trial),
+        "number": trial.number,
+        "parameters": dict(trial.suggestion.parameters),
+        "values": {} if trial.result is None else dict(trial.result.values),
+    }
+
+
+def _final(p: Projection, final: Trial) -> dict[str, Any]:
+    shown: dict[str, Any] = {"trial": _name(p, final), "state": final.recorded_state.value}
+    if final.result is not None:
+        shown["state"] = final.result.state.value
+        shown["metrics"] = _first(final.result.metrics, METRICS_MAX)
+        shown["artifacts"] = _first(final.result.artifacts, 32)
+        if final.result.message:
+            shown["message"] = final.result.message[:1024]
+    return shown
+
+
+def _algorithm(p: Projection) -> dict[str, str] | None:
+    spec = p.snapshot.study.spec
+    try:
+        choice = choose(
+            compile_space(spec.parameters), spec.algorithm, trials=spec.limits.trials, parallel=spec.limits.parallel
+        )
+    except ValueError:
+        return None  # said by the check of the spec, as InvalidSpec
+    return {"name": choice.name.value, "reason": choice.reason[:512]}
+
+
+def _started(p: Projection) -> float | None:
+    """When the first trial started; a final run alone does not start a study."""
+    return p.tally.started_at
+
+
+def _final_cost(p: Projection) -> float:
+    return 0.0 if p.final is None else p.final.accelerator_seconds
+
+
+def _name(p: Projection, trial: Trial) -> str:
+    return trial_name(p.snapshot.study.name, p.snapshot.study.uid, trial.number)
+
+
+def _first(items: Mapping[str, Any], count: int) -> dict[str, Any]:
+    return dict(list(items.items())[:count])
+
+
+def _word(reason: str) -> str:
+    """A reason the API server takes, whatever the world said."""
+    if _REASON.fullmatch(reason):
+        return reason
+    cleaned = "".join(c for c in reason.title() if c.isascii() and c.isalnum())[:128]
+    return cleaned if cleaned[:1].isalpha() else "Unknown"
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else text + "."
