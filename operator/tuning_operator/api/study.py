@@ -1,7 +1,7 @@
 """`TuningStudy.spec` as pydantic models: shapes, defaults, bounds and the words of `kubectl explain`.
 
-Rules between fields stand in `rules.py` (they exist twice: CEL for the API server, Python for `tuning check`), semantic checks that
-no CRD can express in `semantics.py`. Defaults are schema defaults: nothing ever patches the user's object.
+Rules between fields stand in `rules.py` (they exist twice: CEL for the API server, Python for `tuning check`), semantic
+checks that no CRD can express in `semantics.py`. Defaults are schema defaults: nothing ever patches the user's object.
 """
 
 from enum import StrEnum
@@ -40,7 +40,7 @@ class Objective(Resource):
     )
     summarize: Summarize = Field(
         Summarize.LAST,
-        description="Which reported value counts: the `Last` one, the `Best` one, or the `Mean` of the last `window` ones.",
+        description="Which reported value counts: the `Last` one, the `Best` one, or the `Mean` of the last `window`.",
     )
     window: int | None = Field(
         None, ge=1, le=1000, description="Number of last values for `summarize: Mean`, else absent."
@@ -63,11 +63,11 @@ class Scale(StrEnum):
 class FloatRange(Resource):
     """Real numbers between `min` and `max`, both included."""
 
-    min: float = Field(ge=-1e300, le=1e300, description="Smallest value.")
-    max: float = Field(ge=-1e300, le=1e300, description="Largest value, above `min`.")
+    min: float = Field(ge=-1e18, le=1e18, description="Smallest value.")
+    max: float = Field(ge=-1e18, le=1e18, description="Largest value, above `min`.")
     scale: Scale = Field(Scale.LINEAR, description="`Log` searches orders of magnitude evenly; needs `min` > 0.")
     step: float | None = Field(
-        None, gt=0, le=1e300, description="Values are `min`, `min + step`, ... up to `max`. Not with `Log`."
+        None, gt=0, le=1e18, description="Values are `min`, `min + step`, ... up to `max`. Not with `Log`."
     )
 
 
@@ -95,7 +95,8 @@ class Parameter(Resource):
     """One dimension of the search space; exactly one of `float`, `int` and `choice`."""
 
     name: Name = Field(
-        description="Name of the parameter, for example `lr` or `optimizer.lr`. Reaches the trial as `TUNING_PARAM_<NAME>`."
+        description="Name of the parameter, for example `lr` or `optimizer.lr`. "
+        "Reaches the trial as `TUNING_PARAM_<NAME>`."
     )
     float_: FloatRange | None = Field(None, alias="float", description="A range of real numbers.")
     int_: IntRange | None = Field(None, alias="int", description="A range of whole numbers.")

@@ -1,0 +1,80 @@
+"""What the resources already have a place for and nothing does yet. It is refused, never ignored.
+
+Whoever builds a feature deletes its line here.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from tuning_operator.api.rule import Rule, Shown, integer, word
+
+Value = dict[str, Any]
+
+
+def _only(at: str, field: str, *supported: str) -> Rule:
+    """Of the words of an enumeration, only these do something."""
+    listed = ", ".join(f"'{each}'" for each in supported)
+    return Rule(
+        at,
+        f"self.{field} in [{listed}]",
+        lambda self: self[field] in supported,
+        f"{field} {{}} is not supported yet; write {_or(supported)}",
+        (word(field),),
+        field=field,
+    )
+
+
+def _absent(at: str, field: str) -> Rule:
+    """The field does nothing."""
+    return Rule(
+        at,
+        f"!has(self.{field})",
+        lambda self: field not in self,
+        f"{field} is not supported yet; remove it",
+        field=field,
+        reason="FieldValueForbidden",
+    )
+
+
+def _at_most(at: str, field: str, most: int) -> Rule:
+    """Greater numbers do nothing."""
+    return Rule(
+        at,
+        f"self.{field} <= {most}",
+        lambda self: self[field] <= most,
+        f"{field} {{}} is not supported yet; write {most} or remove it",
+        (integer(field),),
+        field=field,
+    )
+
+
+def _few(at: str, field: str, most: int) -> Rule:
+    """Longer lists do nothing."""
+    size: Callable[[Value], int] = lambda self: len(self[field])  # noqa: E731
+    return Rule(
+        at,
+        f"self.{field}.size() <= {most}",
+        lambda self: size(self) <= most,
+        f"more than {most} of {field} is not supported yet, there are {{}}; leave {most}",
+        (Shown(f"string(self.{field}.size())", lambda self: str(size(self))),),
+        field=field,
+        reason="FieldValueForbidden",
+    )
+
+
+def _or(words: tuple[str, ...]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+NOT_YET: tuple[Rule, ...] = (
+    _few("spec", "objectives", 1),
+    _absent("spec", "constraints"),
+    _only("spec.algorithm", "name", "Auto", "Grid", "Random", "TPE"),
+    _absent("spec", "fidelity"),
+    _only("spec.scheduler", "name", "None"),
+    _at_most("spec.limits", "queued", 0),
+    _at_most("spec.trial", "workers", 1),
+    _only("spec.metrics", "source", "Auto", "Direct"),
+    _absent("spec.final", "export"),
+    _absent("spec", "warmStart"),
+)
