@@ -32,7 +32,6 @@ def command_for(
     files: AttemptFiles,
     directory: Path,
     host: Mapping[str, str],
-    timeout: float | None,
     gpus: int,
 ) -> Command:
     """`directory` is where the command runs: the study file's, so that a script beside it is found. `host` is this
@@ -60,7 +59,6 @@ def command_for(
         argv=expand_all([*command, *arguments], {**given, **contract}),
         environment={**base, **given, **contract},
         directory=directory,
-        timeout=timeout,
         grace=float(pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE)),
         gpus=gpus,
     )

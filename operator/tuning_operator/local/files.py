@@ -28,12 +28,7 @@ class Start:
     at: float
     argv: tuple[str, ...]
     gpus: tuple[str, ...]
-    timeout: float | None
     grace: float
-
-    @property
-    def deadline(self) -> float | None:
-        return None if self.timeout is None else self.at + self.timeout
 
 
 class AttemptFiles:
@@ -56,7 +51,7 @@ class AttemptFiles:
         if not text:
             return None
         data: dict[str, Any] = json.loads(text)
-        return Start(data["at"], tuple(data["argv"]), tuple(data["gpus"]), data["timeout"], data["grace"])
+        return Start(data["at"], tuple(data["argv"]), tuple(data["gpus"]), data["grace"])
 
     def forget_start(self) -> None:
         self._file("start").unlink(missing_ok=True)

@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import subprocess
+import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,26 +54,28 @@ def devices(listing: str) -> tuple[str, ...]:
 
 
 class GpuPool:
-    """Hands GPUs to attempts; each belongs to one attempt at a time."""
+    """Hands GPUs to attempts, always the ones with the fewest; shared only where more is asked for than there is."""
 
     def __init__(self, gpus: tuple[str, ...]) -> None:
         self._all = gpus
         self._held: dict[object, tuple[str, ...]] = {}
+        self._lock = threading.Lock()
 
     def take(self, owner: object, count: int) -> tuple[str, ...]:
-        held = {gpu for gpus in self._held.values() for gpu in gpus}
-        free = tuple(gpu for gpu in self._all if gpu not in held)
-        if len(free) < count:
-            raise RuntimeError(f"{owner}: {count} GPUs wanted, {len(free)} of {len(self._all)} free")
-        self._held[owner] = free[:count]
-        return self._held[owner]
+        with self._lock:
+            load = Counter(gpu for gpus in self._held.values() for gpu in gpus)
+            chosen = sorted(self._all, key=lambda gpu: load[gpu])[:count]
+            self._held[owner] = tuple(chosen)
+            return self._held[owner]
 
     def keep(self, owner: object, gpus: tuple[str, ...]) -> None:
         """What an attempt of an earlier run still holds."""
-        self._held[owner] = gpus
+        with self._lock:
+            self._held[owner] = gpus
 
     def release(self, owner: object) -> None:
-        self._held.pop(owner, None)
+        with self._lock:
+            self._held.pop(owner, None)
 
 
 def _cpus() -> int:

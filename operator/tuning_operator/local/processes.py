@@ -47,7 +47,6 @@ class Command:
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     directory: Path
-    timeout: float | None = None
     grace: float = 30.0
     gpus: int = 0
 
@@ -81,7 +80,7 @@ class Processes:
             return
         try:
             devices = self._gpus.take(key, command.gpus) if command.gpus else ()
-            start = Start(self._clock(), command.argv, devices, command.timeout, command.grace)
+            start = Start(self._clock(), command.argv, devices, command.grace)
             files.write_start(start)
             environment = dict(command.environment)
             if devices:
@@ -134,25 +133,23 @@ class Processes:
             attempt.signal(signal.SIGKILL)
 
     def enforce(self) -> float | None:
-        """Ends what is over its time; the next moment at which there is something to enforce."""
+        """Kills what did not stop within its grace; the next moment at which there is something to enforce."""
         now = self._clock()
-        moments: list[float] = []
-        for key, attempt in self._known.items():
-            if attempt.ended is not None:
-                continue
-            deadline = attempt.start.deadline
-            if deadline is not None and now >= deadline and attempt.kill_at is None:
-                attempt.over_time = True
-                self.stop(key)
+        stopping = [
+            attempt for attempt in self._known.values() if attempt.ended is None and attempt.kill_at is not None
+        ]
+        for attempt in stopping:
             if attempt.kill_at is not None and now >= attempt.kill_at:
                 attempt.signal(signal.SIGKILL)
                 attempt.kill_at = now + 5  # the signal may have met a process that was not ours to see yet
-            moments += [moment for moment in (attempt.kill_at or deadline,) if moment is not None]
-        return min(moments, default=None)
+        return min((attempt.kill_at for attempt in stopping if attempt.kill_at is not None), default=None)
 
     def run(self, key: Key) -> Run | None:
         attempt = self._known.get(key)
         return attempt.run() if attempt else None
+
+    def known(self) -> tuple[Key, ...]:
+        return tuple(self._known)
 
     def live(self) -> tuple[Key, ...]:
         return tuple(key for key, attempt in self._known.items() if attempt.ended is None)
@@ -197,7 +194,6 @@ class _Attempt:
         self.files = files
         self.start = start
         self.kill_at: float | None = None
-        self.over_time = False
         self.ended: _End | None = None
         self._process = process
         self._oom_kills = oom_kills
@@ -237,8 +233,6 @@ class _Attempt:
             code, at = (128 - status if status < 0 else status), now
         if code is None and self._killed:
             code = 137
-        if self.over_time:
-            return _End(at, code, "DeadlineExceeded", f"longer than trial.timeout ({self.start.timeout:g} s)")
         if code is None:
             return _End(at, None, "Lost", "ended while nobody watched; its exit code is unknown")
         if code == 137 and not self._killed and self._process is not None and _oom_kills() > self._oom_kills:

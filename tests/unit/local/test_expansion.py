@@ -1,4 +1,5 @@
 import pytest
+
 from tuning_operator.local.expansion import expand, expand_environment
 
 KNOWN = {"LR": "0.1", "NAME": "digits", "EMPTY": ""}

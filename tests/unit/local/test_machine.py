@@ -1,4 +1,5 @@
 import pytest
+
 from tuning_operator.local.machine import GpuPool, Machine, devices, this_machine, threads_environment
 
 LISTING = """\
@@ -47,11 +48,14 @@ def test_cores_are_split_between_trials_unless_a_person_did() -> None:
     assert "OMP_NUM_THREADS" not in threads_environment(8, 3, {"OMP_NUM_THREADS": "5"})
 
 
-def test_a_gpu_belongs_to_one_attempt_at_a_time() -> None:
+def test_a_gpu_belongs_to_one_attempt_as_long_as_there_are_enough() -> None:
     pool = GpuPool(("0", "1", "2"))
     pool.keep("earlier", ("1",))
     assert pool.take("a", 2) == ("0", "2")
-    with pytest.raises(RuntimeError, match="1 GPUs wanted, 0 of 3 free"):
-        pool.take("b", 1)
     pool.release("earlier")
     assert pool.take("b", 1) == ("1",)
+
+
+def test_more_trials_than_gpus_share_them_evenly() -> None:
+    pool = GpuPool(("0", "1"))
+    assert [pool.take(owner, 1) for owner in "abcd"] == [("0",), ("1",), ("0",), ("1",)]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from tuning_operator.core.model import Run, RunState
 from tuning_operator.local.files import AttemptFiles
 from tuning_operator.local.machine import GpuPool
@@ -32,11 +33,11 @@ class World:
         files.prepare()
         return files
 
-    def start(self, script: str, *, timeout: float | None = None, grace: float = 10, gpus: int = 0) -> None:
-        self.processes.start(KEY, self.command(script, timeout=timeout, grace=grace, gpus=gpus), self.files())
+    def start(self, script: str, *, grace: float = 10, gpus: int = 0) -> None:
+        self.processes.start(KEY, self.command(script, grace=grace, gpus=gpus), self.files())
 
-    def command(self, script: str, *, timeout: float | None = None, grace: float = 10, gpus: int = 0) -> Command:
-        return Command(("sh", "-c", script), dict(os.environ), self.directory, timeout, grace, gpus)
+    def command(self, script: str, *, grace: float = 10, gpus: int = 0) -> Command:
+        return Command(("sh", "-c", script), dict(os.environ), self.directory, grace, gpus)
 
     def run(self, processes: Processes | None = None) -> Run:
         run = (processes or self.processes).run(KEY)
@@ -120,13 +121,6 @@ def test_children_left_behind_end_with_their_trial(world: World) -> None:
     assert world.end().exit_code == 0
     child = int(world.log().strip())
     wait_for(lambda: _gone(child))
-
-
-def test_a_trial_over_its_time_is_stopped_with_that_reason(world: World) -> None:
-    world.start("sleep 60", timeout=0.2)
-    run = world.end()
-    assert (run.reason, run.exit_code) == ("DeadlineExceeded", 143)
-    assert "0.2 s" in run.message
 
 
 @pytest.mark.parametrize(
