@@ -62,6 +62,7 @@ class JobSeen:
     suspended: bool = False
     ended: bool = False
     failed: bool = False
+    ended_at: float | None = None
     reason: str = ""
     message: str = ""
 
@@ -137,9 +138,8 @@ def job_seen(raw: Object) -> JobSeen | None:
     numbers = _numbers(metadata)
     if numbers is None:
         return None
-    # FailureTarget and SuccessCriteriaMet come before Failed and Complete: the pod's end is the end, do not wait.
     conditions = {c.get("type"): c for c in status.get("conditions") or () if c.get("status") == "True"}
-    failed = conditions.get("Failed")
+    failed = conditions.get("Failed") or conditions.get("FailureTarget")  # the latter while its pods still end
     return JobSeen(
         identity=_identity(metadata),
         trial=numbers[0],
@@ -147,8 +147,9 @@ def job_seen(raw: Object) -> JobSeen | None:
         created_at=unix(metadata.get("creationTimestamp")) or 0.0,
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
-        ended=failed is not None or "Complete" in conditions,
+        ended="Failed" in conditions or "Complete" in conditions,
         failed=failed is not None,
+        ended_at=unix((failed or conditions.get("Complete") or {}).get("lastTransitionTime")),
         reason=str((failed or {}).get("reason") or ""),
         message=str((failed or {}).get("message") or "")[:_MESSAGE_MAX],
     )
@@ -247,7 +248,7 @@ def _ended(status: Object, states: Sequence[Object], *, failed: bool) -> dict[st
         message = str(disruption.get("message") or "")
     return {
         "ended": True,
-        "ended_at": unix(first.get("finishedAt")),
+        "ended_at": unix(first.get("finishedAt")) or _last_change(status),
         "exit_code": blamed.get("exitCode") if ends else (None if failed else 0),
         "reason": "" if reason in _MEANINGLESS else reason,
         "message": message[-_MESSAGE_MAX:],
@@ -267,6 +268,12 @@ def _waiting(status: Object, states: Sequence[Object]) -> tuple[str, str]:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return str(condition.get("reason") or "Unschedulable"), str(condition.get("message") or "")[:_MESSAGE_MAX]
     return "", ""
+
+
+def _last_change(status: Object) -> float | None:
+    """The pod's own word on when something last happened to it; an evicted pod has no container that tells."""
+    times = [unix(condition.get("lastTransitionTime")) for condition in status.get("conditions") or ()]
+    return max((time for time in times if time is not None), default=unix(status.get("startTime")))
 
 
 def _disruption(status: Object) -> Object | None:

@@ -1,0 +1,200 @@
+"""What is known of every study: fed by the watch, by lists, and by the answers to our own writes.
+
+So a reconcile reads its own writes, whatever the watch does. An object never goes back to an older version (resource
+versions are comparable numbers). What cannot matter any more is dropped: ended Jobs and pods of recorded trials. No
+I/O, one thread.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tuning_operator.cluster.seen import Identity, JobSeen, PodSeen, Seen, StudySeen, TrialSeen
+from tuning_operator.core.model import StartProblem, Study
+from tuning_trial.report import Report
+
+Key = tuple[str, str]
+"""Namespace and name of a study."""
+Attempt = tuple[int, int]
+"""Number of a trial and of its attempt."""
+
+
+@dataclass(slots=True)
+class Known:
+    """One study and all that belongs to it."""
+
+    seen: StudySeen
+    study: Study | None = None
+    """The spec, read; None if that is not possible (`invalid` says why)."""
+    invalid: tuple[str, ...] = ()
+    trials: dict[int, TrialSeen] = field(default_factory=dict)
+    jobs: dict[str, JobSeen] = field(default_factory=dict)
+    pods: dict[str, PodSeen] = field(default_factory=dict)
+    """By uid; a pod that is gone stays, with its last words, until its trial is recorded."""
+    scraped: dict[Attempt, Report] = field(default_factory=dict)
+    refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By Job uid: why its pod could not be created, as reason and message."""
+    problems: dict[int, StartProblem] = field(default_factory=dict)
+    listed_at: float | None = None
+    """Monotonic time of the last complete list of trials, Jobs and pods."""
+    extra: Any = None
+    """What the worker remembers of this study; gone with it."""
+
+    @property
+    def key(self) -> Key:
+        return self.seen.identity.namespace, self.seen.identity.name
+
+    @property
+    def uid(self) -> str:
+        return self.seen.identity.uid
+
+    def recorded(self, number: int) -> bool:
+        trial = self.trials.get(number)
+        return trial is not None and trial.trial.result is not None
+
+
+class Store:
+    def __init__(self) -> None:
+        self.studies: dict[Key, Known] = {}
+        self._by_uid: dict[str, Key] = {}
+
+    def get(self, key: Key) -> Known | None:
+        return self.studies.get(key)
+
+    def of(self, seen: Seen) -> Known | None:
+        """The study that an object belongs to, if it is known."""
+        if isinstance(seen, StudySeen):
+            return self.studies.get((seen.identity.namespace, seen.identity.name))
+        key = self._by_uid.get(seen.identity.study_uid)
+        return None if key is None or key[0] != seen.identity.namespace else self.studies[key]
+
+    def put(self, seen: Seen) -> Key | None:
+        """Take in a state of an object; the key of its study if that is news."""
+        if isinstance(seen, StudySeen):
+            return self._put_study(seen)
+        known = self.of(seen)
+        if known is None or not _put(known, seen):
+            return None
+        return known.key
+
+    def remove(self, seen: Seen, *, at: float) -> Key | None:
+        """Take in that an object is no more, and its last state; the key of its study if that is news."""
+        known = self.of(seen)
+        if known is None:
+            return None
+        if isinstance(seen, StudySeen):
+            if known.uid == seen.identity.uid:
+                self.forget(known.key)
+            return known.key
+        return known.key if _remove(known, seen, at=at) else None
+
+    def forget(self, key: Key) -> None:
+        known = self.studies.pop(key, None)
+        if known is not None:
+            self._by_uid.pop(known.uid, None)
+
+    def settle(
+        self, known: Known, present: Iterable[Seen], *, kinds: tuple[type, ...], version: int, at: float
+    ) -> bool:
+        """After a list: what was known, stands in none of its pages and is not newer than it, is no more."""
+        found = {seen.identity.uid for seen in present}
+        belongings: list[TrialSeen | JobSeen | PodSeen] = [
+            *known.trials.values(),
+            *known.jobs.values(),
+            *known.pods.values(),
+        ]
+        missing = [
+            seen
+            for seen in belongings
+            if isinstance(seen, kinds) and seen.identity.uid not in found and seen.identity.version <= version
+        ]
+        return sum(_remove(known, seen, at=at) for seen in missing) > 0
+
+    def _put_study(self, seen: StudySeen) -> Key | None:
+        key = seen.identity.namespace, seen.identity.name
+        known = self.studies.get(key)
+        if known is None or known.uid != seen.identity.uid:
+            if known is not None and known.seen.identity.version > seen.identity.version:
+                return None  # late news of the study that had this name before
+            self.forget(key)
+            self.studies[key] = Known(seen)
+            self._by_uid[seen.identity.uid] = key
+            return key
+        if seen.identity.version <= known.seen.identity.version:
+            return None
+        before, known.seen = known.seen, seen
+        return key if _differs(before, seen) else None
+
+
+def _put(known: Known, seen: TrialSeen | JobSeen | PodSeen) -> bool:
+    if isinstance(seen, TrialSeen):
+        if seen.identity.owner_uid != known.uid:
+            return False
+        before: Seen | None = known.trials.get(seen.trial.number)
+        if _older(seen.identity, before):
+            return False
+        known.trials[seen.trial.number] = seen
+        if seen.trial.result is not None:
+            _trim(known, seen.trial.number)
+        return before is None or _differs(before, seen)
+    group: dict[str, Any] = known.jobs if isinstance(seen, JobSeen) else known.pods
+    name = seen.identity.name if isinstance(seen, JobSeen) else seen.identity.uid
+    before = group.get(name)
+    if _older(seen.identity, before):
+        return False
+    group[name] = seen
+    if known.recorded(seen.trial) and seen.ended:
+        return _trim(known, seen.trial) and before is not None
+    return before is None or _differs(before, seen)
+
+
+def _remove(known: Known, seen: TrialSeen | JobSeen | PodSeen, *, at: float) -> bool:
+    if isinstance(seen, TrialSeen):
+        before = known.trials.get(seen.trial.number)
+        if before is None or before.identity.uid != seen.identity.uid:
+            return False
+        del known.trials[seen.trial.number]
+        return True
+    if isinstance(seen, JobSeen):
+        job = known.jobs.get(seen.identity.name)
+        if job is None or job.identity.uid != seen.identity.uid:
+            return False
+        del known.jobs[seen.identity.name]
+        known.refused.pop(seen.identity.uid, None)
+    else:
+        pod = known.pods.get(seen.identity.uid)
+        if pod is None or pod.gone:
+            return False
+        # The last words of a pod whose end nobody has recorded yet are still needed.
+        last = seen if seen.identity.version >= pod.identity.version else pod
+        known.pods[seen.identity.uid] = replace(last, gone=True, running=False, ended_at=last.ended_at or at)
+    if known.recorded(seen.trial):
+        _trim(known, seen.trial)
+    return True
+
+
+def _trim(known: Known, number: int) -> bool:
+    """Drop what is left of a recorded trial's attempts where nothing lives any more."""
+    jobs = {job.attempt: job for job in known.jobs.values() if job.trial == number}
+    pods = [pod for pod in known.pods.values() if pod.trial == number]
+    over = {pod.attempt for pod in pods} | set(jobs)
+    over -= {pod.attempt for pod in pods if not (pod.ended or pod.gone)}
+    over -= {attempt for attempt, job in jobs.items() if not job.ended}
+    for pod in pods:
+        if pod.attempt in over:
+            del known.pods[pod.identity.uid]
+    for attempt in over & set(jobs):
+        del known.jobs[jobs[attempt].identity.name]
+    for attempt in over:
+        known.scraped.pop((number, attempt), None)
+    known.problems.pop(number, None)
+    return bool(over)
+
+
+def _older(identity: Identity, before: Seen | None) -> bool:
+    return before is not None and identity.version <= before.identity.version
+
+
+def _differs(before: Seen, after: Seen) -> bool:
+    """Whether more than the version has changed."""
+    return replace(before, identity=after.identity) != after or before.identity.uid != after.identity.uid
