@@ -16,7 +16,9 @@ class TrainingSplit(Section):
     """How training data is split where the data set brings its own test part."""
 
     validation: Share = 0.2
-    """Share of all samples outside the test part that is held out for validation."""
+    """Share of the samples that is held out for validation: of all samples, or of the training files where tests have
+    their own.
+    """
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the split. Separate from the training seed: all trials of a study see the same parts."""
     stratify: bool = True

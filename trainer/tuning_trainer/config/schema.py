@@ -66,7 +66,7 @@ def describe(setting: Setting) -> dict[str, Any]:
     distinct = {json.dumps(d) for d in defaults if d is not PydanticUndefined}
     if len(distinct) == 1:
         row["default"] = json.loads(distinct.pop())
-    row["description"] = next((i.description for i in infos if i.description), "")
+    row["description"] = " ".join(next((i.description for i in infos if i.description), "").split())
     return row
 
 

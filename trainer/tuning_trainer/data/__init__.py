@@ -1,0 +1,3 @@
+"""From the data settings to tensors: sources read, `split` divides, encoders turn rows into numbers, `prepare` does all
+three.
+"""

@@ -1,0 +1,189 @@
+"""From the data settings to the tensors of one trial. The only place that decides which samples a role may see.
+
+Role Search: training and validation. Role Final: training and validation together, and the test part when it is asked
+for, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tuning_trainer.config import data as settings
+from tuning_trainer.config.errors import SettingError
+from tuning_trainer.data.source import Encoding, Rows, Source
+from tuning_trainer.data.split import Parts, split
+
+RESIDENT_FLOATS = 256 * 2**20
+"""Bytes up to which images are held as ready floats; larger sets are held as bytes and normalised batch by batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Samples on the device. `inputs` [N, ...] float32 or uint8, `targets` [N] int64 classes or float32 numbers."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The data of one trial on its device."""
+
+    train: Part
+    validation: Part | None
+    """None in role Final."""
+    test: Callable[[], Part]
+    """Reads and encodes the test part; nothing of it is touched before. Raises `SettingError` when there is none."""
+    classes: tuple[str, ...] | None
+    """Names of the classes; None for regression."""
+    normalize: Callable[[Tensor], Tensor] | None
+    """What each batch of inputs needs before the model; None when the inputs are ready."""
+    target_mean: float
+    target_scale: float
+    """Regression targets are held standardised: the number in its own unit is `target * target_scale + target_mean`."""
+    description: dict[str, Any]
+    """Encoding and targets as JSON values, to be kept with the exported weights."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.train.inputs.shape[1:])
+
+    @property
+    def outputs(self) -> int:
+        """Numbers the model gives for a sample: one a class, or 1."""
+        return len(self.classes) if self.classes else 1
+
+
+def prepare(data: settings.Data, *, final: bool, device: torch.device) -> Prepared:
+    """Reads, splits and encodes. Raises `SettingError` for data that is missing, damaged or too small."""
+    source, separate_test = _read(data)
+    parts = split(source.targets, data.split, classes=source.classes is not None)
+    rows = np.concatenate([parts.train, parts.validation]) if final else parts.train
+    if not final and not len(parts.validation):
+        raise SettingError(
+            "data.split.validation is 0; a trial is judged by its validation part, give it a share above 0"
+        )
+    _check_classes(source, rows)
+    encoding = source.learn(rows)
+    targets = _Targets.learn(source, rows)
+    place = _Placement(encoding, targets, device)
+
+    def test() -> Part:
+        if separate_test is not None:
+            return place.part(*separate_test(encoding))
+        if not len(parts.test):
+            raise SettingError("data.split.test is 0; the final evaluation needs a test part, give it a share above 0")
+        return place.part(encoding.encode(parts.test), source.targets[parts.test])
+
+    if final and separate_test is None and not len(parts.test):
+        test()
+    return Prepared(
+        train=place.part(encoding.encode(rows), source.targets[rows]),
+        validation=None if final else place.part(encoding.encode(parts.validation), source.targets[parts.validation]),
+        test=test,
+        classes=source.classes,
+        normalize=place.normalize,
+        target_mean=targets.mean,
+        target_scale=targets.scale,
+        description={
+            "encoding": encoding.description,
+            "classes": list(source.classes) if source.classes else None,
+            "target": None if source.classes else {"mean": targets.mean, "scale": targets.scale},
+            "samples": {"train": len(rows), "validation": 0 if final else len(parts.validation)},
+        },
+    )
+
+
+SeparateTest = Callable[[Encoding], tuple[npt.NDArray[Any], npt.NDArray[Any]]]
+
+
+def _read(data: settings.Data) -> tuple[Source, SeparateTest | None]:
+    if isinstance(data, settings.Mnist | settings.Cifar10):
+        from tuning_trainer.data import image_files
+
+        return image_files.load(data)
+    if isinstance(data, settings.Table):
+        from tuning_trainer.data import table
+
+        return table.load(data), None
+    from tuning_trainer.data import sklearn_sets
+
+    return sklearn_sets.load(data.name), None
+
+
+def _check_classes(source: Source, rows: Rows) -> None:
+    if source.classes is None:
+        return
+    counts = np.bincount(source.targets[rows], minlength=len(source.classes))
+    missing = [name for name, count in zip(source.classes, counts, strict=True) if count == 0]
+    if missing:
+        raise SettingError(
+            f"class {missing[0]!r} of the data has no sample in the training part; "
+            "give it more samples, leave it out, or use smaller shares in data.split"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    mean: float
+    scale: float
+    classes: bool
+
+    @classmethod
+    def learn(cls, source: Source, rows: Rows) -> _Targets:
+        if source.classes is not None:
+            return cls(0.0, 1.0, True)
+        values = source.targets[rows]
+        return cls(float(values.mean()), float(values.std()) or 1.0, False)
+
+
+class _Placement:
+    """Puts encoded samples on the device, as ready floats if they are small and as bytes if they are not."""
+
+    def __init__(self, encoding: Encoding, targets: _Targets, device: torch.device) -> None:
+        self._targets = targets
+        self._device = device
+        self._normalization = None
+        self._early: bool | None = None
+        if encoding.normalization is not None:
+            self._normalization = (
+                torch.from_numpy(encoding.normalization.mean).to(device),
+                torch.from_numpy(encoding.normalization.scale).to(device),
+            )
+
+    def part(self, samples: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Part:
+        inputs = torch.from_numpy(np.ascontiguousarray(samples)).to(self._device)
+        if self._normalization is not None:
+            if self._early is None:  # the training part comes first and decides for all
+                self._early = inputs.numel() * 4 <= RESIDENT_FLOATS
+            if self._early:
+                inputs = self._normalize(inputs)
+        if self._targets.classes:
+            wanted = torch.from_numpy(targets.astype(np.int64))
+        else:
+            wanted = torch.from_numpy(((targets - self._targets.mean) / self._targets.scale).astype(np.float32))
+        return Part(inputs, wanted.to(self._device))
+
+    @property
+    def normalize(self) -> Callable[[Tensor], Tensor] | None:
+        """What is left for each batch; known once the training part is placed."""
+        return self._normalize if self._normalization is not None and not self._early else None
+
+    def _normalize(self, inputs: Tensor) -> Tensor:
+        assert self._normalization is not None
+        mean, scale = self._normalization
+        return (inputs.to(torch.float32) - mean) * scale
+
+
+__all__ = ["Part", "Parts", "Prepared", "prepare"]

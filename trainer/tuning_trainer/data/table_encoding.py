@@ -1,0 +1,98 @@
+"""Turns table columns into numbers: standardised numbers, one-hot text, missing values filled; learned from training
+rows only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tuning_trainer.data.source import Encoding, Rows, column_statistics
+
+MISSING = None
+"""The category of missing texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `numbers` [N] with NaN for missing, or `texts` [N] with None for missing."""
+
+    name: str
+    numbers: npt.NDArray[np.float64] | None = None
+    texts: npt.NDArray[np.object_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableSource:
+    """A table with mixed columns as a `Source`."""
+
+    columns: tuple[Column, ...]
+    targets: npt.NDArray[Any]
+    classes: tuple[str, ...] | None
+    max_categories: int
+
+    def learn(self, rows: Rows) -> Encoding:
+        """Medians, means, deviations and categories of the training `rows`."""
+        parts: list[tuple[Column, _Numeric | _Categorical]] = []
+        for column in self.columns:
+            if column.numbers is not None:
+                parts.append((column, _Numeric.learn(column.numbers[rows])))
+            elif column.texts is not None:
+                parts.append((column, _Categorical.learn(column.texts[rows], self.max_categories)))
+
+        def encode(wanted: Rows) -> npt.NDArray[np.float32]:
+            return np.concatenate([part.encode(column, wanted) for column, part in parts], axis=1, dtype=np.float32)
+
+        description = {"kind": "table", "columns": [{"name": c.name} | p.description() for c, p in parts]}
+        return Encoding(encode=encode, normalization=None, description=description)
+
+
+@dataclass(frozen=True, slots=True)
+class _Numeric:
+    median: float
+    mean: float
+    deviation: float
+
+    @classmethod
+    def learn(cls, values: npt.NDArray[np.float64]) -> _Numeric:
+        known = values[~np.isnan(values)]
+        median = float(np.median(known)) if len(known) else 0.0
+        mean, deviation = column_statistics(np.where(np.isnan(values), median, values)[:, None])
+        return cls(median=median, mean=float(mean[0]), deviation=float(deviation[0]))
+
+    def encode(self, column: Column, rows: Rows) -> npt.NDArray[np.float64]:
+        assert column.numbers is not None
+        values = column.numbers[rows]
+        filled = np.where(np.isnan(values), self.median, values)
+        return ((filled - self.mean) / self.deviation)[:, None]
+
+    def description(self) -> dict[str, Any]:
+        return {"kind": "number", "median": self.median, "mean": self.mean, "deviation": self.deviation}
+
+
+@dataclass(frozen=True, slots=True)
+class _Categorical:
+    categories: tuple[str | None, ...]
+
+    @classmethod
+    def learn(cls, values: npt.NDArray[np.object_], most: int) -> _Categorical:
+        counts = Counter(values.tolist())
+        ordered = sorted(counts, key=lambda v: (-counts[v], v is MISSING, v or ""))[:most]
+        return cls(categories=tuple(sorted(ordered, key=lambda v: (v is MISSING, v or ""))))
+
+    def encode(self, column: Column, rows: Rows) -> npt.NDArray[np.float64]:
+        assert column.texts is not None
+        index = {category: i for i, category in enumerate(self.categories)}
+        encoded = np.zeros((len(rows), len(self.categories)))
+        for row, value in enumerate(column.texts[rows].tolist()):
+            place = index.get(value)
+            if place is not None:
+                encoded[row, place] = 1.0
+        return encoded
+
+    def description(self) -> dict[str, Any]:
+        return {"kind": "category", "categories": list(self.categories)}

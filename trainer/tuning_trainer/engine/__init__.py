@@ -1,0 +1,1 @@
+"""Runs a configuration: device, loop, evaluation, checkpoints, and the way every end becomes an exit code."""

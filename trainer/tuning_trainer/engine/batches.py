@@ -1,0 +1,82 @@
+"""The batches of an epoch. Their order depends on the seed and the epoch alone, so that a resumed epoch goes on where
+it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tuning_trainer.data.parts import Part
+
+GATHER_BYTES = 256 * 2**20
+"""Training parts up to this size are put in order once an epoch; larger ones are indexed batch by batch."""
+
+
+class Batches:
+    """Serves a training part in random batches of equal size; the last may be smaller, but never a single sample.
+
+    A lone last sample is added to the batch before it: batch normalisation cannot use it.
+    """
+
+    def __init__(
+        self, part: Part, batch_size: int | Literal["full"], *, seed: int, normalize: Callable[[Tensor], Tensor] | None
+    ) -> None:
+        self._part = part
+        self._seed = seed
+        self._normalize = normalize
+        self.sizes = batch_sizes(len(part), batch_size)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def epoch(self, epoch: int) -> Callable[[int], tuple[Tensor, Tensor]]:
+        """The batches of `epoch` (from 0) by position: position -> inputs [B, ...] and targets [B]."""
+        inputs, targets = self._part.inputs, self._part.targets
+        if len(self.sizes) == 1:
+            fetch: Callable[[int], tuple[Tensor, Tensor]] = lambda position: (inputs, targets)  # noqa: E731
+        else:
+            order = permutation(len(self._part), seed=self._seed, epoch=epoch).to(inputs.device)
+            if inputs.numel() * inputs.element_size() <= GATHER_BYTES:
+                fetch = _ready(torch.split(inputs[order], self.sizes), torch.split(targets[order], self.sizes))
+            else:
+                fetch = _gathered(inputs, targets, torch.split(order, self.sizes))
+        normalize = self._normalize
+        if normalize is None:
+            return fetch
+
+        def normalized(position: int) -> tuple[Tensor, Tensor]:
+            x, y = fetch(position)
+            return normalize(x), y
+
+        return normalized
+
+
+def batch_sizes(count: int, batch_size: int | Literal["full"]) -> list[int]:
+    """The sizes of the batches of `count` samples."""
+    size = count if batch_size == "full" else min(batch_size, count)
+    sizes = [size] * (count // size)
+    rest = count % size
+    if rest == 1 and size > 1:
+        sizes[-1] += 1
+    elif rest:
+        sizes.append(rest)
+    return sizes
+
+
+def permutation(count: int, *, seed: int, epoch: int) -> Tensor:
+    """The order of the samples in an epoch: int64 [count] on the CPU, a function of the arguments alone."""
+    generator = torch.Generator()
+    generator.manual_seed((seed * 1_000_003 + epoch + 1) % 2**63)
+    return torch.randperm(count, generator=generator)
+
+
+def _ready(inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Callable[[int], tuple[Tensor, Tensor]]:
+    return lambda position: (inputs[position], targets[position])
+
+
+def _gathered(inputs: Tensor, targets: Tensor, rows: Sequence[Tensor]) -> Callable[[int], tuple[Tensor, Tensor]]:
+    return lambda position: (inputs[rows[position]], targets[rows[position]])

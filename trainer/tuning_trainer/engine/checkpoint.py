@@ -1,0 +1,138 @@
+"""Checkpoints: whole or absent, of this configuration or refused, the newest that can be read.
+
+A file is written beside its name, flushed to the disk and renamed, so that no crash leaves half of one; a disk that is
+full leaves the older ones. Files are checked by their checksums before they are trusted, and hold data only, no code.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuning_trainer.config import SettingError, TrainerConfig
+
+FORMAT = 1
+_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
+
+FREE = ("train.epochs", "runtime.device", "runtime.threads", "runtime.compile", "checkpoint", "data.path")
+"""Settings, by prefix, that may differ between a checkpoint and the trial that goes on from it."""
+
+
+class Checkpoints:
+    """The checkpoints of one trial in one directory; without a directory nothing is kept."""
+
+    def __init__(self, directory: Path | None, *, identity: Mapping[str, Any], keep: int) -> None:
+        """`identity` is what must be equal to go on: see `identity_of`."""
+        self._directory = directory
+        self._identity = dict(identity)
+        self._keep = keep
+
+    def save(self, step: int, state: Mapping[str, Any]) -> Path | None:
+        """Stores `state` as the newest checkpoint and removes the oldest. Raises OSError when the disk refuses."""
+        if self._directory is None:
+            return None
+        path = self._directory / f"checkpoint-{step:012d}.pt"
+        body = {"format": FORMAT, "identity": self._identity, "state": dict(state)}
+        write_atomically(path, body)
+        for old in self._files()[self._keep :]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """The state of the newest checkpoint that can be read; None without one.
+
+        A damaged file is told on standard error and passed over. Raises `SettingError` for one of another
+        configuration.
+        """
+        for path in self._files():
+            try:
+                body = read(path, device)
+            except _UNREADABLE as error:
+                told = " ".join(str(error).split())[:200]
+                print(
+                    f"tuning_trainer: checkpoint {path.name} cannot be read and is passed over: {told}", file=sys.stderr
+                )
+                continue
+            self._check(path, body)
+            return dict(body["state"])
+        return None
+
+    def _check(self, path: Path, body: Mapping[str, Any]) -> None:
+        if body["format"] != FORMAT:
+            raise SettingError(f"checkpoint {path} has format {body['format']}, this trainer reads {FORMAT}; remove it")
+        if body["identity"] != self._identity:
+            raise SettingError(
+                f"checkpoint {path} is of another configuration: "
+                f"{_difference(body['identity'], self._identity)}; give this trial a checkpoint directory of "
+                "its own, or remove the old one"
+            )
+
+    def _files(self) -> list[Path]:
+        if self._directory is None or not self._directory.is_dir():
+            return []
+        return sorted(self._directory.glob("checkpoint-*.pt"), reverse=True)
+
+
+def identity_of(config: TrainerConfig, *, role: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint and its trial must share, flat: the settings but the `FREE` ones, the role, the sizes of the
+    data.
+    """
+    flat = dict(_flat(config.model_dump(mode="json"), ""))
+    kept = {k: v for k, v in flat.items() if not any(k == free or k.startswith(f"{free}.") for free in FREE)}
+    return kept | {"role": role} | {f"data of the trial.{k}": v for k, v in data.items()}
+
+
+def write_atomically(path: Path, body: object) -> None:
+    """torch.save to `path`, whole or not at all. Raises OSError; the temporary file is removed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(body, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except RuntimeError as error:  # torch reports a full disk as one
+        raise OSError(f"{path} cannot be written: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read(path: Path, device: torch.device) -> dict[str, Any]:
+    """The content of a checkpoint after its checksums were verified. Raises ValueError, OSError, BadZipFile."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the checksum of {damaged} is wrong")
+    body = torch.load(path, map_location=device, weights_only=True)
+    if not isinstance(body, dict) or not {"format", "identity", "state"} <= body.keys():
+        raise ValueError("it is no checkpoint of this trainer")
+    return body
+
+
+def _flat(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", value))
+    return rows
+
+
+def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    missing = "absent"
+    names = [n for n in sorted({*there, *here}) if there.get(n, missing) != here.get(n, missing)]
+    told = [f"{n} was {there.get(n, missing)!r} and is {here.get(n, missing)!r}" for n in names[:3]]
+    return ", ".join(told) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,144 @@
+"""The training loop: steps, epochs, and where in them it is.
+
+A step does what a hand-written loop does and nothing else; whatever can be is done once an epoch. The state between
+any two steps is complete, so that a stopped training goes on bit by bit as if it had not been stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from tuning_trainer.engine.batches import Batches
+from tuning_trainer.engine.failures import DivergedError
+from tuning_trainer.optim.light import light_step
+from tuning_trainer.optim.loss import LossFunction
+from tuning_trainer.optim.schedule import Factor
+
+CHECK_EVERY = 256
+"""Steps between two looks at whether the loss is still finite, in epochs longer than that."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a training is."""
+
+    epoch: int = 0
+    """Epochs completed."""
+    position: int = 0
+    """Batches of the current epoch done."""
+    step: int = 0
+    """Steps done."""
+
+
+class Loop:
+    """Trains a model one epoch at a time."""
+
+    def __init__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        *,
+        module: nn.Module,
+        optimizer: Optimizer,
+        batches: Batches,
+        loss: LossFunction,
+        factor: Factor | None,
+        clip: Callable[[], None] | None,
+        autocast: Callable[[], AbstractContextManager[object]],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """`model` is `module` or its compiled form; `factor` is the schedule."""
+        self._model = model
+        self._module = module
+        self._optimizer = optimizer
+        self._batches = batches
+        self._loss = loss
+        self._factor = factor
+        self._clip = clip
+        self._autocast = None if autocast is contextlib.nullcontext else autocast
+        self._should_stop = should_stop
+        self._step = light_step(optimizer)
+        self._parameters = [p for p in module.parameters() if p.requires_grad]
+        self._rates = [group["lr"] for group in optimizer.param_groups]
+        self._sum = torch.zeros((), device=self._parameters[0].device)
+        self.progress = Progress()
+
+    def epoch(self) -> float | None:
+        """Trains to the end of the current epoch; its mean loss, or None when asked to stop before that.
+
+        Raises `DivergedError` when the loss is not finite.
+        """
+        progress, batches, sizes = self.progress, self._batches, self._batches.sizes
+        fetch = batches.epoch(progress.epoch)
+        model, loss_of, step, clip, autocast = self._model, self._loss, self._step, self._clip, self._autocast
+        should_stop, parameters, total = self._should_stop, self._parameters, self._sum
+        self._module.train()
+        for position in range(progress.position, len(batches)):
+            inputs, targets = fetch(position)
+            if self._factor is not None:
+                self._set_rate(self._factor(progress.step))
+            if autocast is None:
+                loss = loss_of(model(inputs), targets)
+            else:
+                with autocast():
+                    loss = loss_of(model(inputs), targets)
+            torch.autograd.backward(loss)
+            if clip is not None:
+                clip()
+            step()
+            for parameter in parameters:
+                parameter.grad = None
+            total.add_(loss.detach(), alpha=sizes[position])
+            progress.position += 1
+            progress.step += 1
+            if progress.position % CHECK_EVERY == 0:
+                self._mean_loss(progress.position)
+            if should_stop() and progress.position < len(batches):
+                return None
+        mean = self._mean_loss(len(batches))
+        total.zero_()
+        progress.epoch += 1
+        progress.position = 0
+        return mean
+
+    def state(self) -> dict[str, Any]:
+        """Everything the rest of the training depends on, for a checkpoint."""
+        random: dict[str, Any] = {"cpu": torch.get_rng_state()}
+        if self._sum.is_cuda:
+            random["cuda"] = torch.cuda.get_rng_state()
+        return {
+            "model": self._module.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "progress": [self.progress.epoch, self.progress.position, self.progress.step],
+            "loss_sum": self._sum.clone(),
+            "random": random,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from `state`."""
+        self._module.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.progress = Progress(*state["progress"])
+        self._sum.copy_(state["loss_sum"])
+        torch.set_rng_state(state["random"]["cpu"].cpu())
+        if self._sum.is_cuda and "cuda" in state["random"]:
+            torch.cuda.set_rng_state(state["random"]["cuda"].cpu())
+
+    def _mean_loss(self, batches: int) -> float:
+        mean = float(self._sum) / sum(self._batches.sizes[:batches])
+        if not math.isfinite(mean):
+            progress = self.progress
+            raise DivergedError(f"the training loss is {mean} in epoch {progress.epoch + 1}, step {progress.step}")
+        return mean
+
+    def _set_rate(self, factor: float) -> None:
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor

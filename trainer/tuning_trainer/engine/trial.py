@@ -1,0 +1,165 @@
+"""One training, put together from its configuration and its data, with its reports and checkpoints."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from typing import Any, NoReturn
+
+import torch
+
+from tuning_trainer import models
+from tuning_trainer.config import TrainerConfig
+from tuning_trainer.data.parts import Prepared
+from tuning_trainer.engine.batches import Batches
+from tuning_trainer.engine.checkpoint import Checkpoints, identity_of
+from tuning_trainer.engine.compiling import compiled
+from tuning_trainer.engine.device import autocast
+from tuning_trainer.engine.evaluate import Evaluator
+from tuning_trainer.engine.export import export
+from tuning_trainer.engine.failures import DivergedError, StoppedError
+from tuning_trainer.engine.loop import Loop
+from tuning_trainer.engine.patience import Patience
+from tuning_trainer.optim import build as optimizers
+from tuning_trainer.optim import clip, loss, schedule
+from tuning_trial.session import Session
+
+
+class Trial:
+    """A training in progress. Use `resume`, `train`, `conclude`, in this order.
+
+    A step of its reports is an epoch. Role Search reports `train_loss` and `val_*`; role Final `train_loss`, and
+    `test_*` once.
+    """
+
+    def __init__(self, config: TrainerConfig, session: Session, *, data: Prepared, device: torch.device) -> None:
+        """Builds model, optimiser and loop. Raises `SettingError` when settings do not fit the data."""
+        self._config = config
+        self._session = session
+        self._data = data
+        self._device = device
+        loss_of = loss.build(config.loss, classification=data.classes is not None)
+        self._module = models.build(config.model, shape=data.shape, outputs=data.outputs).to(device)
+        model = compiled(self._module) if config.runtime.compile else self._module
+        batches = Batches(data.train, config.train.batch_size, seed=config.seed, normalize=data.normalize)
+        context = autocast(config.runtime, device)
+        self._loop = Loop(
+            model,
+            module=self._module,
+            optimizer=optimizers.build(config.optimizer, self._module),
+            batches=batches,
+            loss=loss_of,
+            factor=schedule.factor(config.schedule, epochs=config.train.epochs, steps_per_epoch=len(batches)),
+            clip=clip.build(config.train, list(self._module.parameters())),
+            autocast=context,
+            should_stop=session.should_stop,
+        )
+        self._evaluate = Evaluator(model, module=self._module, data=data, loss=loss_of, autocast=context)
+        self._patience = Patience(config.train, session.environment.objectives)
+        self._checkpoints = Checkpoints(
+            session.checkpoint_dir() if session.environment.checkpoint_dir else None,
+            identity=identity_of(config, role=session.environment.role, data=_sizes(data)),
+            keep=config.checkpoint.keep,
+        )
+        self._train_loss = math.nan
+        self._saved_at = time.monotonic()
+        self._saved_step: int | None = None
+        self._ended_early = False
+
+    def resume(self) -> None:
+        """Goes on from the newest checkpoint, if there is one. Raises `SettingError` for one of another
+        configuration.
+        """
+        state = self._checkpoints.load(self._device)
+        if state is None:
+            return
+        self._loop.restore(state["loop"])
+        self._patience.restore(state["patience"])
+        self._session.restore(state["report"])
+        self._train_loss = state["train_loss"]
+        self._ended_early = state["ended_early"]
+        self._saved_step = self._loop.progress.step
+        print(f"tuning_trainer: goes on after epoch {self._loop.progress.epoch}", file=sys.stderr, flush=True)
+
+    def train(self) -> None:
+        """Trains to the last epoch or until patience ends, reporting after each evaluation.
+
+        Raises `StoppedError` after SIGTERM, with the state saved, and `DivergedError` when a loss is not finite.
+        """
+        progress, epochs = self._loop.progress, self._config.train.epochs
+        if progress.epoch >= epochs or self._ended_early:
+            self._report()
+        while progress.epoch < epochs and not self._ended_early:
+            mean = self._loop.epoch()
+            if mean is None:
+                self._stop()
+            self._train_loss = mean
+            if progress.epoch == epochs or progress.epoch % self._config.train.evaluate_every == 0:
+                metrics = self._report()
+                self._ended_early = self._data.validation is not None and self._patience.exhausted(metrics)
+            if progress.epoch < epochs and not self._ended_early:
+                if self._session.should_stop():
+                    self._stop()
+                if time.monotonic() - self._saved_at >= self._config.checkpoint.interval:
+                    self._save()
+
+    def conclude(self) -> None:
+        """Saves the end of the training; in role Final also exports it and evaluates the test part, once."""
+        self._save()
+        if self._data.validation is not None:
+            return
+        written = export(self._session.checkpoint_dir(), module=self._module, config=self._config, data=self._data)
+        for name, path in written.items():
+            self._session.artifact(name, path)
+        if _wants_test(self._session.environment.final):
+            self._publish({"train_loss": self._train_loss} | self._evaluate(self._data.test(), "test"))
+
+    def _report(self) -> dict[str, float]:
+        metrics = {"train_loss": self._train_loss}
+        if self._data.validation is not None:
+            metrics |= self._evaluate(self._data.validation, "val")
+        self._publish(metrics)
+        if not math.isfinite(metrics.get("val_loss", 0.0)):
+            raise DivergedError(f"val_loss is {metrics['val_loss']} after epoch {self._loop.progress.epoch}")
+        return metrics
+
+    def _publish(self, metrics: dict[str, float]) -> None:
+        epoch, epochs = self._loop.progress.epoch, self._config.train.epochs
+        self._session.report(epoch, steps=epochs, **metrics)
+        values = " ".join(f"{name}={value:.6g}" for name, value in metrics.items())
+        print(f"epoch {epoch}/{epochs} {values}", flush=True)
+
+    def _save(self) -> None:
+        progress = self._loop.progress
+        if self._saved_step == progress.step:
+            return
+        path = self._checkpoints.save(
+            progress.step,
+            {
+                "loop": self._loop.state(),
+                "patience": self._patience.state(),
+                "report": self._session.state(),
+                "train_loss": self._train_loss,
+                "ended_early": self._ended_early,
+            },
+        )
+        self._saved_at = time.monotonic()
+        self._saved_step = progress.step
+        if path is not None:
+            self._session.artifact("checkpoint", path.name)
+
+    def _stop(self) -> NoReturn:
+        self._save()
+        progress = self._loop.progress
+        raise StoppedError(f"stopped in epoch {progress.epoch + 1} at batch {progress.position}, step {progress.step}")
+
+
+def _sizes(data: Prepared) -> dict[str, Any]:
+    return {"samples": len(data.train), "shape": list(data.shape), "outputs": data.outputs}
+
+
+def _wants_test(final: Any) -> bool:
+    """Whether a final run evaluates the test part: unless `spec.final.evaluate` says otherwise."""
+    wanted = (final or {}).get("evaluate", "test")
+    return wanted is True or str(wanted).lower() == "test"

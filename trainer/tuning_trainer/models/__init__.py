@@ -1,0 +1,24 @@
+"""The models, one file each. A new one is a settings class in `config.model`, a file here and a line in `build`."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from tuning_trainer.config import model as settings
+from tuning_trainer.models.lenet import LeNet
+from tuning_trainer.models.linear import Linear
+from tuning_trainer.models.mlp import Mlp
+
+
+def build(model: settings.Model, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """The model for samples of `shape`, with `outputs` numbers a sample: [N, *shape] -> [N, outputs].
+
+    First weights come from torch's global generator. Raises `SettingError` when the model does not fit the data.
+    """
+    match model:
+        case settings.Linear():
+            return Linear(model, shape=shape, outputs=outputs)
+        case settings.Mlp():
+            return Mlp(model, shape=shape, outputs=outputs)
+        case settings.Lenet():
+            return LeNet(model, shape=shape, outputs=outputs)
