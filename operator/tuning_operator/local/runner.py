@@ -31,7 +31,7 @@ from tuning_operator.core.model import (
     Trial,
 )
 from tuning_operator.local.command import command_for
-from tuning_operator.local.ledger import Ledger
+from tuning_operator.local.ledger import Ledger, LedgerError
 from tuning_operator.local.machine import GpuPool, Machine, threads_environment
 from tuning_operator.local.processes import Key, Processes, StartError
 from tuning_operator.search.lookahead import Inputs, LookAhead
@@ -105,6 +105,7 @@ class Runner:
         self._suggestions = LookAhead(on_ready=lambda _: self._wake.set())
         self._problems: dict[int, StartProblem] = {}
         self._interruptions = 0
+        self._told = False
         self._asked: object = None
 
     def interrupt(self) -> None:
@@ -118,8 +119,7 @@ class Runner:
             while True:
                 self._wake.clear()
                 self._take_over_edits()
-                if self._interruptions > 1:
-                    self._processes.kill_all()
+                self._heed_interruptions()
                 deadline = self._processes.enforce()
                 snapshot = self._gather()
                 plan = decide(snapshot, self._clock())
@@ -196,9 +196,8 @@ class Runner:
             return
         self._asked = asked
         trials = self._ledger.trials
-        spec = self._ledger.study.spec  # not cut to this machine: the same study gets the same search everywhere
         inputs = Inputs(
-            problem=problem(spec, study_uid=snapshot.study.uid),
+            problem=problem(snapshot.study.spec, study_uid=snapshot.study.uid),
             history=observations(replace(snapshot, trials=trials)),
             running={
                 trial.number: trial.suggestion.parameters
@@ -244,10 +243,20 @@ class Runner:
             waits.append(deadline - self._clock())
         return max(0.0, min(waits))
 
+    def _heed_interruptions(self) -> None:
+        if self._interruptions > 1:
+            self._processes.kill_all()
+        elif self._interruptions == 1 and not self._told and self._processes.live():
+            self._told = True
+            self._observer.note("stopping: trials save their checkpoints; a second Ctrl-C kills them")
+
     def _take_over_edits(self) -> None:
         spec = self._reread()
-        if spec is not None and self._ledger.edit(spec):
-            self._observer.note("the study file was edited; its new limits hold from now on")
+        try:
+            if spec is not None and self._ledger.edit(spec):
+                self._observer.note("the study file was edited; its new limits hold from now on")
+        except LedgerError as error:
+            self._observer.note(f"the edited study is not taken over: {error}")
 
     def _find_what_an_earlier_run_left(self) -> None:
         for trial in self._ledger.trials:

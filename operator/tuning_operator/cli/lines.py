@@ -1,0 +1,64 @@
+"""The progress of `tuning run` as lines, for logs, pipes and CI: one line when something changed."""
+
+from typing import TextIO
+
+from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.cli import words
+from tuning_operator.cli.progress import Row, finished, rows, seconds_left
+from tuning_operator.local.runner import Scene
+
+
+class LinesDisplay:
+    """An observer that writes a line for each start and end of a trial."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._states: dict[int, str] = {}
+        self._began: float | None = None
+
+    def __enter__(self) -> "LinesDisplay":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def update(self, scene: Scene) -> None:
+        self._began = scene.now if self._began is None else self._began
+        first = not self._states
+        for row in rows(scene):
+            before = self._states.get(row.number)
+            self._states[row.number] = row.state
+            ended = row.state in (TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED)
+            if row.state == before or (first and ended) or row.state == TrialState.PENDING:
+                continue
+            self._line(scene, _describe(row, scene) + (_how_far(scene) if ended else ""))
+
+    def note(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+    def _line(self, scene: Scene, text: str) -> None:
+        passed = scene.now - (self._began or scene.now)
+        print(f"{words.duration(passed):>7}  {text}", file=self._out, flush=True)
+
+
+def _describe(row: Row, scene: Scene) -> str:
+    name = f"final run (trial {row.number})" if row.role is Role.FINAL else f"trial {row.number}"
+    parts = [f"{name} {row.state.lower()}"]
+    if row.state == TrialState.RUNNING:
+        parts.append(words.parameters(row.parameters))
+    if row.best is not None and row.state in (TrialState.SUCCEEDED, TrialState.STOPPED):
+        parts.append(f"{scene.study.spec.objectives[0].metric}={words.number(row.best)}")
+    if row.is_best and row.state == TrialState.SUCCEEDED:
+        parts.append("the best so far")
+    if row.note:
+        result = scene.trials[row.number].result
+        message = result.message if result is not None else ""
+        parts.append(f"{row.note}{f': {message}' if message else ''}")
+    return "  ".join(parts)
+
+
+def _how_far(scene: Scene) -> str:
+    limit = scene.study.spec.limits.trials
+    left = seconds_left(scene)
+    text = f"  ({finished(scene)}{f' of {limit}' if limit else ''}"
+    return text + (f", some {words.duration(left)} left)" if left else ")")

@@ -1,0 +1,121 @@
+"""The command `tuning`. Each verb is a module of its own, imported when it is used, so that the command starts fast."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+SUCCEEDED, FAILED, BAD_INPUT, SUSPENDED, INTERRUPTED = 0, 1, 2, 3, 130
+
+EXIT_CODES = """\
+exit codes: 0 succeeded, 1 the study failed, 2 bad input (nothing was started), 3 the study is suspended,
+130 interrupted (the same command goes on where it stopped)
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["operator"]:
+        from tuning_operator.cluster.main import main as operator
+
+        return operator(given[1:])
+    options = parser().parse_args(given)
+    match options.verb:
+        case "run":
+            from tuning_operator.cli.run import run
+
+            return run(options)
+        case "check":
+            from tuning_operator.cli.check import check
+
+            return check(options.files)
+        case "status":
+            from tuning_operator.cli.status import status
+
+            return status(options)
+        case "report":
+            from tuning_operator.cli.report.command import report
+
+            return report(options)
+        case "version":
+            return version()
+    parser().print_help()
+    return BAD_INPUT
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="tuning", description="Hyperparameter studies, on this machine and on Kubernetes.", epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    verbs = top.add_subparsers(dest="verb", metavar="VERB")
+
+    run = verbs.add_parser(
+        "run", help="run a study on this machine, or go on with it", epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    run.add_argument("file", type=Path, metavar="FILE", help="a TuningStudy, the same file as for a cluster")
+    run.add_argument(
+        "--parallel",
+        type=_positive,
+        metavar="N",
+        help="trials at once; default: limits.parallel, at most one a core or GPU",
+    )
+    run.add_argument("--trials", type=_positive, metavar="N", help="most trials; default: limits.trials")
+    run.add_argument("--dir", type=Path, metavar="DIR", help="where results are kept; default: .tuning/NAME")
+    run.add_argument(
+        "--output",
+        choices=("table", "plain", "json"),
+        help="default: table in a terminal, else plain lines; json: the result on standard output",
+    )
+    run.add_argument(
+        "--report", type=Path, metavar="PATH", help="where the HTML report goes; default: report.html in DIR"
+    )
+    run.add_argument("--no-report", action="store_true", help="write no HTML report")
+    run.add_argument(
+        "--restart", action="store_true", help="begin again; results so far are kept beside DIR, as DIR.1, DIR.2, ..."
+    )
+
+    check = verbs.add_parser("check", help="say what is wrong with study files, without a cluster")
+    check.add_argument("files", type=Path, nargs="+", metavar="FILE")
+
+    status = verbs.add_parser("status", help="show studies of this machine")
+    _place(status)
+    status.add_argument("--output", choices=("table", "json"), default="table")
+
+    report = verbs.add_parser("report", help="write the HTML report of a study")
+    _place(report)
+    report.add_argument(
+        "--report", type=Path, metavar="PATH", help="where the HTML report goes; default: report.html in DIR"
+    )
+
+    verbs.add_parser("operator", help="run the controller in a cluster", add_help=False)
+    verbs.add_parser("version", help="show the version")
+    return top
+
+
+def version() -> int:
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        print(f"tuning {installed('tuning-operator')}")
+    except PackageNotFoundError:
+        print("tuning (not installed)")
+    return SUCCEEDED
+
+
+def _place(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "place", type=Path, nargs="?", metavar="FILE|DIR", help="a study file or its folder; default: all in .tuning"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What a study came to: for a person, and for a program."""
+
+from pathlib import Path
+from typing import Any
+
+from tuning_operator.api.trial import Role
+from tuning_operator.cli import words
+from tuning_operator.core.model import Trial
+from tuning_operator.local.ledger import Ledger
+from tuning_operator.local.records import Json, study_resource, trial_resource
+
+
+def as_json(ledger: Ledger) -> Json:
+    """The study and its trials as a cluster would show them, and where their files are."""
+    resource = study_resource(ledger.study, dict(ledger.status))
+    resource["trials"] = [trial_resource(trial, ledger.study) for trial in ledger.trials]
+    resource["files"] = {"ledger": str(ledger.directory), **{name: str(path) for name, path in weights(ledger).items()}}
+    return resource
+
+
+def as_text(ledger: Ledger) -> str:
+    status = ledger.status
+    lines = [_headline(ledger)]
+    best = status.get("best")
+    if best is not None:
+        lines.append(f"best    trial {best['number']}: {words.metrics(best['values'])}")
+        width = max(map(len, best["parameters"]), default=0)
+        lines += [f"        {name:<{width}}  {words.parameter(value)}" for name, value in best["parameters"].items()]
+    final = status.get("final")
+    if final is not None:
+        said = words.metrics(_test_first(final.get("metrics", {}))) or final.get("message", "")
+        lines.append(f"final   {final['state'].lower()}: {said}")
+    lines += [f"{name:<7} {path}" for name, path in weights(ledger).items()]
+    failed = [trial for trial in ledger.trials if trial.result is not None and trial.result.state == "Failed"]
+    if failed and status.get("state") == "Failed":
+        lines.append(f"log     {_log(ledger, failed[-1])}")
+    return "\n".join(lines)
+
+
+def weights(ledger: Ledger) -> dict[str, Path]:
+    """Files of the final run, else of the best trial."""
+    best = ledger.status.get("best", {}).get("number")
+    chosen = [trial for trial in ledger.trials if trial.role is Role.FINAL] or [
+        trial for trial in ledger.trials if trial.number == best
+    ]
+    result: dict[str, Path] = {}
+    for trial in chosen:
+        if trial.result is not None:
+            directory = ledger.files(trial.number, 0).checkpoint
+            result |= {name: directory / path for name, path in trial.result.artifacts.items()}
+    return result
+
+
+def condition(status: Json, kind: str) -> Json:
+    return next((c for c in status.get("conditions", ()) if c["type"] == kind), {})
+
+
+def _headline(ledger: Ledger) -> str:
+    status = ledger.status
+    state = str(status.get("state", "Pending"))
+    kind = state if state in ("Succeeded", "Failed", "Stalled", "Suspended") else "Reconciling"
+    message = condition(status, kind).get("message", "")
+    return f"{ledger.study.name} {state.lower()}{f': {message}' if message else ''}"
+
+
+def _test_first(metrics: dict[str, Any]) -> dict[str, Any]:
+    return dict(sorted(metrics.items(), key=lambda item: not item[0].startswith("test_")))
+
+
+def _log(ledger: Ledger, trial: Trial) -> Path:
+    return ledger.files(trial.number, trial.attempt).log
