@@ -72,7 +72,7 @@ class Api(Protocol):
         self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str | None = None
     ) -> Object: ...
 
-    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None: ...
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> Object: ...
 
 
 @dataclass(frozen=True)
@@ -172,10 +172,10 @@ class Client:
             "PATCH", kind, kind.path(namespace, name, subresource) + query, body, content=APPLY_PATCH
         )
 
-    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> Object:
         """In the foreground: the object stays, marked, until all that it owns is gone. Only the object of this uid."""
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Foreground"}
-        await self._send("DELETE", kind, kind.path(namespace, name), body)
+        return await self._send("DELETE", kind, kind.path(namespace, name), body)
 
     async def _send(
         self,

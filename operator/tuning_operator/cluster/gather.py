@@ -27,7 +27,7 @@ def gather(
         runs=tuple(sorted(runs_of(known).values(), key=lambda run: (run.trial, run.attempt))),
         suggestions={number: made for number, made in suggestions.items() if number >= len(trials)},
         exhausted=exhausted,
-        invalid=known.invalid + invalid,
+        invalid=known.invalid + invalid + _refused_trials(known),
         problems=tuple(known.problems.values()),
         previous_status=known.seen.status,
     )
@@ -132,6 +132,12 @@ def _of_job(job: JobSeen, refused: Mapping[str, tuple[str, str]]) -> Run:
         return replace(run, reason=SUSPENDED, message="the Job is suspended; it waits for whoever suspended it")
     reason, message = refused.get(job.identity.uid, ("", ""))
     return replace(run, reason=reason, message=message)
+
+
+def _refused_trials(known: Known) -> tuple[str, ...]:
+    """Trials that could not even be created: a matter for a person, of which no ledger tells."""
+    problems = (problem for problem in known.problems.values() if problem.trial not in known.trials)
+    return tuple(f"trial {problem.trial} cannot be created: {problem.message}" for problem in problems)
 
 
 def _to_be_created(number: int, suggestion: Suggestion) -> Trial:

@@ -5,7 +5,7 @@ versions are comparable numbers). What cannot matter any more is dropped: ended 
 I/O, one thread.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,12 +54,17 @@ class Known:
 
 
 class Store:
-    def __init__(self) -> None:
+    def __init__(self, *, on_forget: Callable[[str], None] = lambda uid: None) -> None:
+        """`on_forget(uid)` is called for each study that is no more."""
+        self._on_forget = on_forget
         self.studies: dict[Key, Known] = {}
         self._by_uid: dict[str, Key] = {}
 
     def get(self, key: Key) -> Known | None:
         return self.studies.get(key)
+
+    def key_of(self, uid: str) -> Key | None:
+        return self._by_uid.get(uid)
 
     def of(self, seen: Seen) -> Known | None:
         """The study that an object belongs to, if it is known."""
@@ -92,21 +97,30 @@ class Store:
         known = self.studies.pop(key, None)
         if known is not None:
             self._by_uid.pop(known.uid, None)
+            self._on_forget(known.uid)
 
     def settle(
-        self, known: Known, present: Iterable[Seen], *, kinds: tuple[type, ...], version: int, at: float
+        self,
+        known: Known,
+        present: Iterable[Seen],
+        *,
+        kinds: tuple[type, ...],
+        numbers: frozenset[int] | None,
+        version: int,
+        at: float,
     ) -> bool:
-        """After a list: what was known, stands in none of its pages and is not newer than it, is no more."""
+        """After a list (of these trials only): what was known, stands in no page of it and is not newer, is no more."""
         found = {seen.identity.uid for seen in present}
         belongings: list[TrialSeen | JobSeen | PodSeen] = [
-            *known.trials.values(),
-            *known.jobs.values(),
-            *known.pods.values(),
-        ]
+            *known.trials.values(), *known.jobs.values(), *known.pods.values()
+        ]  # fmt: skip
         missing = [
             seen
             for seen in belongings
-            if isinstance(seen, kinds) and seen.identity.uid not in found and seen.identity.version <= version
+            if isinstance(seen, kinds)
+            and (numbers is None or _number(seen) in numbers)
+            and seen.identity.uid not in found
+            and seen.identity.version <= version
         ]
         return sum(_remove(known, seen, at=at) for seen in missing) > 0
 
@@ -198,3 +212,7 @@ def _older(identity: Identity, before: Seen | None) -> bool:
 def _differs(before: Seen, after: Seen) -> bool:
     """Whether more than the version has changed."""
     return replace(before, identity=after.identity) != after or before.identity.uid != after.identity.uid
+
+
+def _number(seen: TrialSeen | JobSeen | PodSeen) -> int:
+    return seen.trial.number if isinstance(seen, TrialSeen) else seen.trial

@@ -1,0 +1,253 @@
+"""Applying a plan: idempotent writes, each answer going back into the store.
+
+The actions of one trial follow each other in the plan's order; those of different trials run side by side, a few at a
+time, so that a Job that fills a slot never waits for another trial's record. A failed write stops its trial's further
+actions, not the others': the next reconcile finds what is missing.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+
+from tuning_operator.api import names
+from tuning_operator.api.trial import Role
+from tuning_operator.cluster.client import JOBS, TRIALS, Api, Kind, Object
+from tuning_operator.cluster.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
+from tuning_operator.cluster.jobs import JobSettings, job_for, owner_reference
+from tuning_operator.cluster.meters import Meters
+from tuning_operator.cluster.records import attempt_status, result_status, trial_body
+from tuning_operator.cluster.seen import job_seen, trial_seen
+from tuning_operator.cluster.store import Known, Store
+from tuning_operator.cluster.templates import TemplateError
+from tuning_operator.core.model import (
+    Action,
+    CreateTrial,
+    RecordAttempt,
+    RecordResult,
+    StartProblem,
+    StartRun,
+    StopRun,
+    Study,
+    Trial,
+)
+from tuning_operator.core.naming import job_name
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 16
+"""Writes of one study that are under way together: more only queue up in the API server."""
+
+
+class Actor:
+    def __init__(
+        self, api: Api, store: Store, settings: JobSettings, *, now: Callable[[], float], meters: Meters
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._settings = settings
+        self._now = now
+        self._meters = meters
+
+    async def act(self, known: Known, study: Study, actions: tuple[Action, ...], trials: tuple[Trial, ...]) -> bool:
+        """Whether anything came of it. Raises the first error that a repetition may cure; what the API server refuses
+        for good becomes a problem."""
+        chains: dict[int, list[Action]] = defaultdict(list)
+        for action in actions:
+            chains[_number(action)].append(action)
+        ledger = {trial.number: trial for trial in trials}
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def follow(chain: list[Action]) -> bool:
+            async with slots:
+                return any([await self._do(known, study, action, ledger) for action in chain])
+
+        results = await asyncio.gather(*(follow(chain) for chain in chains.values()), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return any(results)
+
+    async def try_out(self, study: Study, action: CreateTrial | StartRun, trials: tuple[Trial, ...]) -> str | None:
+        """Why the study's Jobs would be refused whatever their parameters, as a strict dry run of the first one
+        says."""
+        suggestion = action.suggestion if isinstance(action, CreateTrial) else trials[action.trial].suggestion
+        owner = owner_reference(names.STUDY_KIND, name=study.name, uid=study.uid)
+        try:
+            job = job_for(
+                study,
+                number=_number(action),
+                role=Role.SEARCH,
+                attempt=0,
+                parameters=suggestion.parameters,
+                owner=owner,
+                settings=self._settings,
+            )
+            await self._api.create(JOBS, study.namespace, job, dry_run=True)
+        except TemplateError as error:
+            return str(error)
+        except InvalidError as error:
+            return f"spec.trial.template: the API server refuses a Job made from it: {error.message}"
+        except (ForbiddenError, AlreadyExistsError):
+            return None  # quota and admission policies may change; the real create says it again and is tried again
+        return None
+
+    async def _do(self, known: Known, study: Study, action: Action, ledger: dict[int, Trial]) -> bool:
+        match action:
+            case CreateTrial():
+                return await self._create_trial(known, study, action)
+            case StartRun():
+                return await self._start(known, study, action, ledger)
+            case StopRun():
+                return await self._stop(known, action)
+            case RecordAttempt():
+                return await self._record(known, action.trial, attempt_status(action))
+            case RecordResult():
+                return await self._record(known, action.trial, result_status(action))
+
+    async def _create_trial(self, known: Known, study: Study, action: CreateTrial) -> bool:
+        body = trial_body(study, action)
+        try:
+            created = await self._create(TRIALS, body, owner=study.uid)
+        except (ForbiddenError, InvalidError, _NameConflictError) as error:
+            self._problem(known, action.number, 0, error)
+            return True
+        seen = trial_seen(created)
+        if seen is not None:
+            self._store.put(seen)
+        return True
+
+    async def _start(self, known: Known, study: Study, action: StartRun, ledger: dict[int, Trial]) -> bool:
+        if action.trial not in known.trials and action.trial in ledger:
+            # A hole of the ledger: decided on before a crash, never created.
+            trial = ledger[action.trial]
+            await self._create_trial(known, study, CreateTrial(trial.number, trial.role, trial.suggestion))
+        seen = known.trials.get(action.trial)
+        if seen is None:
+            return False  # its create was refused and says so
+        try:
+            job = job_for(
+                study,
+                number=action.trial,
+                role=seen.trial.role,
+                attempt=action.attempt,
+                parameters=seen.trial.suggestion.parameters,
+                owner=owner_reference(names.TRIAL_KIND, name=seen.identity.name, uid=seen.identity.uid),
+                settings=self._settings,
+            )
+            self._meters.slot_filled(known.uid)
+            created = await self._create(JOBS, job, owner=seen.identity.uid)
+        except (ForbiddenError, InvalidError, TemplateError, _NameConflictError) as error:
+            self._problem(known, action.trial, action.attempt, error)
+            return True
+        known.problems.pop(action.trial, None)
+        started = job_seen(created)
+        if started is not None:
+            self._store.put(started)
+        return True
+
+    async def _create(self, kind: Kind, body: Object, *, owner: str) -> Object:
+        """Create, or find that this was done already. Somebody else's object under our name is left alone."""
+        namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
+        try:
+            return await self._api.create(kind, namespace, body)
+        except AlreadyExistsError:
+            found = await self._api.get(kind, namespace, name)
+        owners = [reference["uid"] for reference in found["metadata"].get("ownerReferences") or ()]
+        if owner not in owners:
+            raise _NameConflictError(f"{kind.plural} {name!r} exists and is not ours: delete or rename it")
+        return found
+
+    async def _stop(self, known: Known, action: StopRun) -> bool:
+        trial = known.trials.get(action.trial)
+        job = known.jobs.get(job_name(trial.identity.name, action.attempt)) if trial is not None else None
+        if job is None or job.deleting:
+            return False
+        try:
+            deleted = await self._api.delete(JOBS, job.identity.namespace, job.identity.name, uid=job.identity.uid)
+        except (NotFoundError, ConflictError):
+            self._store.remove(job, at=self._now())
+            return True
+        seen = job_seen(deleted) if deleted.get("kind") == "Job" else None
+        if seen is not None:
+            self._store.put(seen)
+        elif job.identity.name in known.jobs:
+            known.jobs[job.identity.name] = replace(job, deleting=True)
+        return True
+
+    async def _record(self, known: Known, number: int, status: Object) -> bool:
+        """Written only over the state that was decided on; a result that stands already is never touched (P3)."""
+        for attempt in range(3):
+            seen = known.trials.get(number)
+            if seen is None or seen.trial.result is not None:
+                return False
+            identity = seen.identity
+            body = {"metadata": {"uid": identity.uid, "resourceVersion": str(identity.version)}, "status": status}
+            try:
+                answer = await self._api.merge(TRIALS, identity.namespace, identity.name, body, subresource="status")
+            except NotFoundError:
+                self._store.remove(seen, at=self._now())
+                return True
+            except ConflictError:
+                if attempt == 2:
+                    raise
+                answer = await self._api.get(TRIALS, identity.namespace, identity.name)
+            fresh = trial_seen(answer)
+            if fresh is None or fresh.identity.uid != identity.uid:
+                self._store.remove(seen, at=self._now())
+                return True
+            self._store.put(fresh)
+            if fresh.trial.result is not None or _says(answer, status):
+                return True
+        return True
+
+    def _problem(self, known: Known, number: int, attempt: int, error: Exception) -> None:
+        now = self._now()
+        before = known.problems.get(number)
+        since = before.since if before is not None and before.attempt == attempt else now
+        reason, message = _words(error)
+        log.warning(
+            "a trial cannot be started",
+            extra={
+                "study": "/".join(known.key),
+                "trial": number,
+                "attempt": attempt,
+                "reason": reason,
+                "error": message,
+            },
+        )
+        known.problems[number] = StartProblem(number, attempt, reason, message, since=since, tried_at=now)
+
+
+class _NameConflictError(Exception):
+    """An object that is not ours has the name that is ours."""
+
+
+def _number(action: Action) -> int:
+    return action.number if isinstance(action, CreateTrial) else action.trial
+
+
+def _says(answer: Object, status: Object) -> bool:
+    """Whether the object now says what was to be written (the schema may have added defaults)."""
+    found = answer.get("status") or {}
+    return all(found.get(key) == value for key, value in status.items() if key != "result")
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    if isinstance(error, _NameConflictError):
+        return "NameConflict", str(error)
+    if isinstance(error, TemplateError):
+        return "InvalidTemplate", str(error)
+    if isinstance(error, ApiError):
+        if "exceeded quota" in error.message:
+            return "QuotaExceeded", error.message
+        return error.reason or type(error).__name__, error.message
+    return type(error).__name__, str(error)

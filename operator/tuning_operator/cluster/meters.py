@@ -1,0 +1,86 @@
+"""The operator's own metrics, `tuning_operator_*`, and nothing that needs them to be read."""
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Meters:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(namespace="tuning_operator", registry=self.registry)
+        self._clock = clock
+        self._free: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=512))
+        self._leader = Gauge("tuning_operator_leader", "1 while this process holds the lease.", registry=self.registry)
+        self._queue = Gauge("tuning_operator_queue_depth", "Studies that wait for a worker.", registry=self.registry)
+        self._reconcile = Histogram(
+            "tuning_operator_reconcile_seconds", "Time of one reconcile.", buckets=_FAST, registry=self.registry
+        )
+        self._failed = Counter(
+            "tuning_operator_reconcile_failures", "Reconciles that failed and are repeated.", registry=self.registry
+        )
+        self._gap = Histogram(
+            "tuning_operator_idle_gap_seconds",
+            "From the sight of a pod's end to the create of the next Job of its study.",
+            buckets=_FAST,
+            registry=self.registry,
+        )
+        self._suggestion = Histogram(
+            "tuning_operator_suggestion_seconds",
+            "From the wish for a suggestion that is not ready to its being ready.",
+            buckets=_FAST,
+            registry=self.registry,
+        )
+        self._requests = Counter(
+            "tuning_operator_api_requests",
+            "Requests to the API server; code 0 is no answer.",
+            ["verb", "resource", "code"],
+            registry=self.registry,
+        )
+        self._restarts = Counter(
+            "tuning_operator_watch_restarts", "Times that the watch had to be started again.", registry=self.registry
+        )
+        self._scrapes = Counter(
+            "tuning_operator_scrapes", "Scrapes of running trials.", ["outcome"], registry=self.registry
+        )
+        self._trials = Gauge("tuning_operator_trials", "Trials by state.", ["state"], registry=self.registry)
+
+    def reconciled(self, seconds: float) -> None:
+        self._reconcile.observe(seconds)
+
+    def reconcile_failed(self) -> None:
+        self._failed.inc()
+
+    def requested(self, verb: str, resource: str, code: int) -> None:
+        self._requests.labels(verb, resource, str(code)).inc()
+
+    def watch_restarted(self) -> None:
+        self._restarts.inc()
+
+    def scraped(self, outcome: str) -> None:
+        self._scrapes.labels(outcome).inc()
+
+    def suggested(self, seconds: float) -> None:
+        self._suggestion.observe(seconds)
+
+    def slot_freed(self, study_uid: str) -> None:
+        self._free[study_uid].append(self._clock())
+
+    def slot_filled(self, study_uid: str) -> None:
+        waiting = self._free.get(study_uid)
+        if waiting:
+            self._gap.observe(self._clock() - waiting.popleft())
+
+    def study_gone(self, study_uid: str) -> None:
+        self._free.pop(study_uid, None)
+
+    def state(self, *, leading: bool, queue: int, trials: dict[str, int]) -> None:
+        """Called for each scrape of our own metrics."""
+        self._leader.set(leading)
+        self._queue.set(queue)
+        for name, count in trials.items():
+            self._trials.labels(name).set(count)

@@ -1,0 +1,34 @@
+"""Reading a study's spec, once for each generation. Pure."""
+
+from pydantic import ValidationError
+
+from tuning_operator.api.study import StudySpec
+from tuning_operator.cluster.seen import StudySeen
+from tuning_operator.core.model import Study
+from tuning_operator.search.suggest import Problem, problem
+
+
+def read_study(seen: StudySeen) -> tuple[Study | None, Problem | None, tuple[str, ...]]:
+    """The study, its search problem, and what is wrong with either; without errors both are there."""
+    try:
+        spec = StudySpec.model_validate(seen.spec)
+    except ValidationError as error:
+        # The API server has refused all of these, unless the CRD it holds is of another version than this operator.
+        return None, None, tuple(f"spec.{_path(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)[:10])
+    study = Study(
+        namespace=seen.identity.namespace,
+        name=seen.identity.name,
+        uid=seen.identity.uid,
+        generation=seen.generation,
+        spec=spec,
+        created_at=seen.created_at,
+        deleting=seen.deleting,
+    )
+    try:
+        return study, problem(spec, study_uid=study.uid), ()
+    except ValueError as error:
+        return study, None, (str(error),)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)

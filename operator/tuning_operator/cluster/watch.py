@@ -1,0 +1,169 @@
+"""kopf as an informer: watch events of studies, trials, Jobs and pods, and nothing else.
+
+kopf runs in its own thread with its own loop, so that neither delays the other. Of kopf only `on.event` is used, which
+reads and never writes: no finalizers, no annotations, no posted events, no peering. Its watches are label-selected by
+the server. Events are decoded here, in kopf's thread, and handed over as plain values. When kopf fails, it is started
+again; what was missed meanwhile is found by kopf's own list at the start, and deletions by the re-list of every active
+study.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tuning_operator.api import names
+from tuning_operator.cluster.client import JOBS, PODS, STUDIES, TRIALS, Kind
+from tuning_operator.cluster.connection import Connection, Source
+from tuning_operator.cluster.seen import Seen, job_seen, pod_seen, study_seen, trial_seen
+
+log = logging.getLogger(__name__)
+
+DECODERS: dict[Kind, Callable[[Any], Seen | None]] = {
+    STUDIES: study_seen,
+    TRIALS: trial_seen,
+    JOBS: job_seen,
+    PODS: pod_seen,
+}
+LABELLED = (TRIALS, JOBS, PODS)
+MIN_BACKOFF, MAX_BACKOFF = 0.5, 30.0
+STOP_SECONDS = 5.0
+
+
+class Watch:
+    """Start it once; `on_seen(seen, deleted)` is called in the loop that started it."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        namespaces: Sequence[str],
+        on_seen: Callable[[Seen, bool], None],
+        on_restart: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._source = source
+        self._namespaces = namespaces
+        self._on_seen = on_seen
+        self._on_restart = on_restart
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._supervise, name="watch", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether kopf is up; not whether it has just lost a connection, which it repairs itself."""
+        return self._thread.is_alive() and self._ready.is_set()
+
+    async def stop(self) -> None:
+        self._stop.set()
+        await asyncio.to_thread(self._thread.join, STOP_SECONDS)
+
+    def _supervise(self) -> None:
+        backoff = MIN_BACKOFF
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                self._run()
+                if self._stop.is_set():
+                    return
+                log.error("the watch ended by itself; it is started again")
+            except Exception as error:
+                log.error("the watch failed; it is started again", extra={"error": repr(error)[:1000]})
+            self._ready.clear()
+            self._hand_over(self._on_restart)
+            backoff = MIN_BACKOFF if time.monotonic() - began > 60 else min(MAX_BACKOFF, backoff * 2)
+            self._stop.wait(backoff)
+
+    def _run(self) -> None:
+        import kopf
+
+        registry = kopf.OperatorRegistry()
+        settings = kopf.OperatorSettings()
+        _quiet(settings)
+        for kind in LABELLED:
+            settings.watching.label_selectors[_same(kind)] = names.LABEL_STUDY_UID
+        for kind in DECODERS:
+            kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.plural)(self._handler(kind))
+        kopf.on.login(registry=registry, id="login")(self._login)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            asyncio.run(
+                kopf.operator(
+                    registry=registry,
+                    settings=settings,
+                    standalone=True,
+                    clusterwide=not self._namespaces,
+                    namespaces=list(self._namespaces),
+                    stop_flag=self._stop,
+                    ready_flag=self._ready,
+                )
+            )
+
+    def _handler(self, kind: Kind) -> Callable[..., Any]:
+        decode = DECODERS[kind]
+
+        async def handle(event: Any, **_: Any) -> None:
+            try:
+                seen = decode(event["object"])
+            except (KeyError, TypeError, ValueError) as error:
+                # An object of another version of the schema; whoever reads it next by name says what is wrong.
+                log.warning("an object cannot be read", extra={"resource": kind.plural, "error": repr(error)})
+                return
+            if seen is not None:
+                self._hand_over(self._on_seen, seen, event["type"] == "DELETED")
+
+        return handle
+
+    async def _login(self, **_: Any) -> Any:
+        """Called at the start and after each 401: credentials are read again each time."""
+        import kopf
+
+        connection = await Connection.open(self._source)
+        configuration: Any = connection.configuration
+        header = await connection.authorization()
+        scheme, token = (header or " ").split(" ", 1)
+        return kopf.ConnectionInfo(
+            server=connection.server,
+            ca_path=configuration.ssl_ca_cert,
+            insecure=not configuration.verify_ssl,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+            scheme=scheme if token else None,
+            token=token or None,
+            proxy_url=configuration.proxy,
+        )
+
+    def _hand_over(self, callback: Callable[..., None], *args: object) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            try:
+                self._loop.call_soon_threadsafe(callback, *args)
+            except RuntimeError:  # closed just now: the process ends
+                return
+
+
+def _quiet(settings: Any) -> None:
+    """Only watch: what kopf would write, scan or retry for long is off."""
+    settings.posting.enabled = False
+    settings.posting.loggers = False
+    settings.scanning.disabled = True
+    settings.execution.max_workers = 1
+    settings.queueing.idle_timeout = 0.5  # one task for each object that has just changed, no longer
+    settings.queueing.error_delays = (1, 2, 5)
+    settings.watching.chunk_size = 500
+    settings.watching.reconnect_backoff = 0.05
+    settings.watching.connect_timeout = 5
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 5
+    settings.networking.error_backoffs = (0.2, 0.5, 1, 2, 5)
+
+
+def _same(kind: Kind) -> Callable[[Any], bool]:
+    return lambda resource: bool(resource.group == kind.group and resource.plural == kind.plural)

@@ -1,0 +1,221 @@
+"""One reconcile of one study: gather -> decide -> act -> status -> requeue.
+
+The queue sees to it that a study has one worker at a time. Whatever goes wrong in one study is logged and tried again
+later, by itself; nothing here waits for another study.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tuning_operator.api.trial import Role
+from tuning_operator.cluster.act import Actor
+from tuning_operator.cluster.errors import ApiError
+from tuning_operator.cluster.gather import gather, holes
+from tuning_operator.cluster.keyqueue import KeyQueue, QueueClosedError
+from tuning_operator.cluster.lease import NotLeaderError
+from tuning_operator.cluster.lister import Lister
+from tuning_operator.cluster.meters import Meters
+from tuning_operator.cluster.refusals import Refusals
+from tuning_operator.cluster.specs import read_study
+from tuning_operator.cluster.statuses import Statuses, unreadable_status
+from tuning_operator.cluster.store import Key, Known, Store
+from tuning_operator.core.decide import decide
+from tuning_operator.core.history import observations
+from tuning_operator.core.model import CreateTrial, Plan, Snapshot, StartRun, Study
+from tuning_operator.search.lookahead import Inputs, LookAhead
+from tuning_operator.search.suggest import Problem
+
+log = logging.getLogger(__name__)
+
+REREAD_SECONDS = 60.0
+FINISHED_REREAD_SECONDS = 600.0
+"""Also a finished study is looked for now and then: its deletion may have been missed."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered of a study between two reconciles; all of it can be lost."""
+
+    generation: int = -1
+    study: Study | None = None
+    problem: Problem | None = None
+    tried_out: str = ""
+    """The Job template for which a dry run has been made, and what it said."""
+    refusal: str = ""
+    tried_out_at: float = 0.0
+    finished: bool = False
+
+
+class Worker:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        queue: KeyQueue[Key],
+        lister: Lister,
+        actor: Actor,
+        statuses: Statuses,
+        refusals: Refusals,
+        lookahead: LookAhead,
+        meters: Meters,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._lister = lister
+        self._actor = actor
+        self._statuses = statuses
+        self._refusals = refusals
+        self._lookahead = lookahead
+        self._meters = meters
+        self._now = now
+
+    async def run(self) -> None:
+        """Work until the queue is closed. Ends with `NotLeaderError` when the lease is lost."""
+        while True:
+            try:
+                key = await self._queue.get()
+            except QueueClosedError:
+                return
+            began = time.perf_counter()
+            try:
+                await self._reconcile(key)
+                self._queue.forget(key)
+            except NotLeaderError:
+                raise
+            except ApiError as error:
+                delay = self._queue.retry(key)
+                words = {"study": "/".join(key), "error": str(error), "retry_seconds": round(delay, 2)}
+                log.warning("a reconcile failed", extra=words)
+                self._meters.reconcile_failed()
+            except Exception:
+                delay = self._queue.retry(key)
+                log.exception("a reconcile failed", extra={"study": "/".join(key), "retry_seconds": round(delay, 2)})
+                self._meters.reconcile_failed()
+            finally:
+                self._queue.done(key)
+                self._meters.reconciled(time.perf_counter() - began)
+
+    async def _reconcile(self, key: Key) -> None:
+        known = self._store.get(key)
+        if known is None:
+            return
+        memory = _memory(known)
+        if known.seen.deleting:
+            self._lookahead.forget(known.uid)
+            return  # owner references take everything along, whether or not we are there
+        if not await self._fresh(known, memory):
+            self._queue.add(key)  # another study may have the name now
+            return
+        self._read(known, memory)
+        if memory.study is None:
+            await self._statuses.write(known, unreadable_status(known, self._now()), events=(), at_once=True)
+            return
+        snapshot, plan = await self._plan(known, memory, memory.study)
+        if snapshot is None or plan is None:
+            return
+        await self._apply(known, memory, snapshot, plan)
+
+    async def _fresh(self, known: Known, memory: Memory) -> bool:
+        every = FINISHED_REREAD_SECONDS if memory.finished else REREAD_SECONDS
+        if known.listed_at is not None and time.monotonic() - known.listed_at < every:
+            return True
+        for number in [number for number in known.problems if number not in known.trials]:
+            del known.problems[number]  # a create that was refused is tried again
+        return await self._lister.refresh(known)
+
+    def _read(self, known: Known, memory: Memory) -> None:
+        if memory.generation == known.seen.generation:
+            return
+        memory.study, memory.problem, known.invalid = read_study(known.seen)
+        memory.generation = known.seen.generation
+        memory.tried_out_at = 0.0
+
+    async def _plan(self, known: Known, memory: Memory, study: Study) -> tuple[Snapshot | None, Plan | None]:
+        suggestions = self._lookahead.ready(known.uid)
+        missing = [number for number in holes(known) if number not in suggestions]
+        if missing:
+            # Without them the ledger has a gap. They come from the same inputs as before, so they are the same.
+            self._request(known, memory, _observed(known, study), missing)
+            return None, None
+        look_again = await self._refusals.look(known)
+        if look_again is not None:
+            self._queue.add_after(known.key, look_again)
+        snapshot, plan = self._decide(known, study, suggestions, memory.refusal)
+        first = next((action for action in plan.actions if isinstance(action, CreateTrial | StartRun)), None)
+        if first is not None or memory.refusal:
+            template = _template_key(study)
+            again = bool(memory.refusal) and time.monotonic() - memory.tried_out_at > REREAD_SECONDS
+            if first is not None and template != memory.tried_out:
+                memory.refusal = await self._actor.try_out(study, first, snapshot.trials) or ""
+                memory.tried_out, memory.tried_out_at = template, time.monotonic()
+                snapshot, plan = self._decide(known, study, suggestions, memory.refusal)
+            elif memory.refusal and (again or template != memory.tried_out):
+                memory.refusal, memory.tried_out = "", ""
+                self._queue.add(known.key)
+        return snapshot, plan
+
+    def _decide(
+        self, known: Known, study: Study, suggestions: Mapping[int, Any], refusal: str
+    ) -> tuple[Snapshot, Plan]:
+        snapshot = gather(
+            known,
+            study,
+            suggestions=suggestions,
+            exhausted=self._lookahead.exhausted(known.uid),
+            invalid=(refusal,) if refusal else (),
+        )
+        return snapshot, decide(snapshot, self._now())
+
+    async def _apply(self, known: Known, memory: Memory, snapshot: Snapshot, plan: Plan) -> None:
+        study = snapshot.study
+        wrote = await self._actor.act(known, study, plan.actions, snapshot.trials)
+        if plan.suggest and memory.problem is not None:
+            self._request(known, memory, snapshot, list(plan.suggest))
+        elif plan.finished:
+            self._lookahead.forget(known.uid)
+        wait = await self._statuses.write(
+            known, plan.status, events=plan.events, at_once=plan.finished and not memory.finished
+        )
+        memory.finished = plan.finished
+        key = known.key
+        if wrote:
+            # What was written is news for the next decision. It is a pure function of it, so it may come at once.
+            self._queue.add(key)
+        else:
+            due = FINISHED_REREAD_SECONDS if plan.requeue_after is None else min(plan.requeue_after, REREAD_SECONDS)
+            self._queue.add_after(key, due)
+        if wait is not None:
+            self._queue.add_after(key, wait)
+
+    def _request(self, known: Known, memory: Memory, snapshot: Snapshot, numbers: list[int]) -> None:
+        if memory.problem is None:
+            return
+        running = {
+            trial.number: trial.suggestion.parameters
+            for trial in snapshot.trials
+            if trial.result is None and trial.role is Role.SEARCH
+        }
+        self._lookahead.request(known.uid, Inputs(memory.problem, observations(snapshot), running), numbers)
+
+
+def _memory(known: Known) -> Memory:
+    if known.extra is None:
+        known.extra = Memory()
+    memory: Memory = known.extra
+    return memory
+
+
+def _observed(known: Known, study: Study) -> Snapshot:
+    """The trials there are, with the gaps between them."""
+    return Snapshot(study=study, trials=tuple(known.trials[number].trial for number in sorted(known.trials)))
+
+
+def _template_key(study: Study) -> str:
+    """What decides whether a Job is acceptable, apart from a trial's parameters."""
+    spec = study.spec
+    return json.dumps([spec.trial.model_dump(mode="json"), spec.metrics.port], sort_keys=True, default=str)
