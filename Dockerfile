@@ -19,8 +19,9 @@ RUN python3 -m venv --without-pip /opt/tuning \
 FROM base AS code
 ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_CERT PIP_DEFAULT_TIMEOUT
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python3 -m venv /opt/build && /opt/build/bin/pip install 'hatchling>=1.27,<2'
 WORKDIR /src
+COPY requirements/build.in requirements/
+RUN python3 -m venv /opt/build && /opt/build/bin/pip install -r requirements/build.in
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 COPY trainer trainer
