@@ -39,10 +39,10 @@ class Search:
     unfinished: int
     live_seconds: float
     """Accelerator seconds of the attempts that run now."""
-    ready: int
-    """Suggestions ready for the next trials."""
+    full: bool
+    """No more may be created."""
     exhausted: bool
-    """The search has no further point."""
+    """Every point of the space was tried, and nothing is under way."""
     closed: bool
     """A final run exists."""
 
@@ -51,9 +51,7 @@ def search_end(spec: StudySpec, tally: Tally, search: Search, *, now: float) -> 
     if tally.reached is not None:
         return _reached(spec, tally, tally.reached)
     limits = spec.limits
-    full = limits.trials is not None and search.total >= limits.trials
-    exhausted = search.exhausted and not search.ready
-    drained = search.unfinished == 0 and (full or exhausted or search.closed)
+    drained = search.unfinished == 0 and (search.full or search.exhausted or search.closed)
     # Once nothing is left to do, time stands still: a study that ended by its trials never becomes one that ended by
     # its duration.
     at = tally.last_end if drained else now
@@ -70,16 +68,16 @@ def search_end(spec: StudySpec, tally: Tally, search: Search, *, now: float) -> 
             return End(ACCELERATOR_HOURS_REACHED, message)
     if not drained:
         return None
-    if full:
+    if search.full:
         return End(TRIALS_COMPLETED, f"all {search.total} trials ended (limits.trials)")
-    if exhausted:
+    if search.exhausted:
         return End(SPACE_EXHAUSTED, f"every point of the space was tried, in {search.total} trials")
     return End(SEARCH_CLOSED, "the final run exists; later edits of the limits do not reopen the search")
 
 
-def room(spec: StudySpec, search: Search) -> int | None:
+def room(spec: StudySpec, total: int) -> int | None:
     """How many trials may still be created; None: as many as there are points."""
-    return None if spec.limits.trials is None else max(0, spec.limits.trials - search.total)
+    return None if spec.limits.trials is None else max(0, spec.limits.trials - total)
 
 
 def next_limit(spec: StudySpec, tally: Tally, *, now: float, spending: float, live_seconds: float) -> float | None:

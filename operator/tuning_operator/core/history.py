@@ -2,6 +2,7 @@
 
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.core.model import Snapshot
+from tuning_operator.search.space import compile_space
 from tuning_operator.search.types import Observation, Parameters
 
 UNTOLD = frozenset({"TooManyDisruptions", "RetriesExhausted"})
@@ -30,11 +31,24 @@ def observations(snapshot: Snapshot) -> tuple[Observation, ...]:
     return tuple(told)
 
 
+def nothing_left(snapshot: Snapshot) -> bool:
+    """Whether the ledger alone shows that every point of the space was tried: so that a study which ended by this has
+    ended also for an operator that starts anew, before any search was asked."""
+    try:
+        space = compile_space(snapshot.study.spec.parameters)
+    except ValueError:
+        return False
+    size = space.size
+    if size is None or len(snapshot.trials) < size:
+        return False
+    tried = {space.key(observation.parameters) for observation in observations(snapshot)}
+    return len(tried - {None}) >= size
+
+
 def running(snapshot: Snapshot) -> dict[int, Parameters]:
-    """Parameters of the trials that have no result yet, and of the suggestions that are ready, by number."""
-    waiting = {
+    """Parameters of the trials that have no result yet, by number."""
+    return {
         trial.number: trial.suggestion.parameters
         for trial in snapshot.trials
         if trial.result is None and trial.role is Role.SEARCH
     }
-    return waiting | {number: suggestion.parameters for number, suggestion in snapshot.suggestions.items()}

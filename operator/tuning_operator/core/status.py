@@ -5,7 +5,7 @@ clock alone. Bounded in size: counts, the best, the front's head; the ledger is 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,13 +14,14 @@ from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.core import final as final_run
 from tuning_operator.core.budgets import End
 from tuning_operator.core.conditions import Headline, conditions
+from tuning_operator.core.desk import Desk
 from tuning_operator.core.model import Run, Snapshot, Trial
 from tuning_operator.core.naming import trial_name
 from tuning_operator.core.objectives import METRICS_MAX, pareto_front
 from tuning_operator.core.stalls import Hindrances
+from tuning_operator.core.starts import Starts
 from tuning_operator.core.tally import Tally
 from tuning_operator.core.times import timestamp
-from tuning_operator.core.view import Open
 from tuning_operator.search.choice import choose
 from tuning_operator.search.space import compile_space
 
@@ -36,18 +37,15 @@ class Projection:
     tally: Tally
     end: End | None
     hindered: Hindrances
-    opens: Sequence[Open]
-    """Trials that stay without a result."""
-    created: Sequence[Trial]
-    starting: frozenset[int]
-    """Numbers of open trials whose next attempt the plan starts."""
+    desk: Desk
+    begun: Starts
     final: Trial | None
     settled: bool
     """Search and final run have ended."""
-    total: int
-    recorded: Sequence[Trial]
-    results: Sequence[Trial]
-    live: int
+
+    @property
+    def total(self) -> int:
+        return self.desk.view.total + sum(1 for trial in self.begun.created if trial.role is Role.SEARCH)
 
 
 def project(p: Projection) -> dict[str, Any]:
@@ -65,15 +63,12 @@ def project(p: Projection) -> dict[str, Any]:
     algorithm = _algorithm(p)
     if algorithm:
         status["algorithm"] = algorithm
-    started = _started(p)
-    if started is not None:
-        status["startTime"] = timestamp(started)
+    if p.tally.started_at is not None:
+        status["startTime"] = timestamp(p.tally.started_at)
     if p.settled:
-        ends = [p.tally.last_end] + [
-            p.final.ended_at for _ in (1,) if p.final is not None and p.final.ended_at is not None
-        ]
-        if max(ends) > 0:
-            status["completionTime"] = timestamp(max(ends))
+        ended = max(p.tally.last_end, 0.0 if p.final is None else p.final.ended_at or 0.0)
+        if ended > 0:
+            status["completionTime"] = timestamp(ended)
     if p.final is not None:
         status["final"] = _final(p, p.final)
     return status
@@ -85,12 +80,12 @@ def _counts(p: Projection) -> dict[str, int]:
     A trial that only starts up (its image is there, its container is made) would otherwise cost two more writes of
     the status.
     """
-    running = sum(1 for trial in p.created if trial.role is Role.SEARCH)
+    running = sum(1 for trial in p.begun.created if trial.role is Role.SEARCH)
     pending = 0
-    for each in p.opens:
+    for each in p.desk.opens.values():
         if each.trial.role is not Role.SEARCH:
             continue
-        if each.trial.number in p.starting or (each.run is not None and not _waits_for_something(each.run)):
+        if each.trial.number in p.begun.restarts or (each.run is not None and not _waits_for_something(each.run)):
             running += 1
         else:
             pending += 1
@@ -120,7 +115,9 @@ def _headline(p: Projection, counts: Mapping[str, int]) -> Headline:
         return Headline(StudyState.STALLED, _word(stall.reason), stall.message)
     if spec.suspend:
         waiting = f"{counts['pending']} trials wait" if counts["pending"] else "nothing waits"
-        return Headline(StudyState.SUSPENDED, "Suspended", f"spec.suspend is set; {waiting}", stopping=p.live > 0)
+        return Headline(
+            StudyState.SUSPENDED, "Suspended", f"spec.suspend is set; {waiting}", stopping=p.desk.view.live > 0
+        )
     hint = f" {_sentence(p.hindered.waiting.message)}" if p.hindered.waiting is not None else ""
     if p.end is not None:
         then = (
@@ -157,7 +154,7 @@ def _best(p: Projection) -> dict[str, Any]:
     if len(spec.objectives) > 1:
         feasible = [
             trial
-            for trial in (*p.recorded, *p.results)
+            for trial in (*p.desk.view.recorded, *(trial for trial, _ in p.desk.results))
             if trial.role is Role.SEARCH
             and trial.result is not None
             and trial.result.state is TrialState.SUCCEEDED
@@ -197,11 +194,6 @@ def _algorithm(p: Projection) -> dict[str, str] | None:
     except ValueError:
         return None  # said by the check of the spec, as InvalidSpec
     return {"name": choice.name.value, "reason": choice.reason[:512]}
-
-
-def _started(p: Projection) -> float | None:
-    """When the first trial started; a final run alone does not start a study."""
-    return p.tally.started_at
 
 
 def _final_cost(p: Projection) -> float:

@@ -1,0 +1,175 @@
+"""The papers of one decision: what every trial without a result comes to, and the stops that belong to it.
+
+Trials are replaced by what their status should say; the differences become the plan's records. Knows nothing of the
+study as a whole: neither limits nor the search.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from tuning_operator.api.study import StudySpec
+from tuning_operator.api.trial import TrialState
+from tuning_operator.core.lifecycle import Again, accelerator_seconds, judge, never_started, timed_out
+from tuning_operator.core.model import Action, RecordAttempt, RecordResult, Result, Run, RunState, StopRun, Trial
+from tuning_operator.core.stalls import own_fault
+from tuning_operator.core.times import seconds
+from tuning_operator.core.view import Open, View
+
+GONE: Final = "its Job or pod is gone, and its end was not seen"
+
+
+class Desk:
+    def __init__(self, view: View, spec: StudySpec, now: float) -> None:
+        self.view = view
+        self.spec = spec
+        self.now = now
+        self.opens = {each.trial.number: each for each in view.open}
+        """Trials that stay without a result."""
+        self.results: list[tuple[Trial, Run | None]] = []
+        """Trials that get their result, in the order of their ends."""
+        self.stops = [
+            StopRun(run.trial, run.attempt, "Superseded") for run in view.strays if run.state is not RunState.STOPPING
+        ]
+        self.times: list[float] = []
+        """When something falls due."""
+        self.proven = self._proven()
+        """Whether image and command are known to work: some trial reported something."""
+        self._before = {each.trial.number: each.trial for each in view.open}
+
+    def look_at_all(self) -> None:
+        """Results, next attempts and timeouts, in the order in which things ended."""
+        for each in sorted(self.opens.values(), key=self._end):
+            self._look_at(each)
+
+    def stop(self, each: Open, result: Result) -> None:
+        """Gives a trial its result, and stops what runs of it. A live run keeps its slot until it is gone."""
+        self._stop_run(each.run, result.reason)
+        self._finish(each, each.run, result)
+
+    def suspend(self) -> None:
+        """Stops what runs; the trials go back to the queue, and this counts against nothing."""
+        for each in list(self.opens.values()):
+            if each.run is not None and each.live:
+                self._stop_run(each.run, "Suspended")
+                self._go_on(each, each.run, None)
+
+    def record_of(self, number: int) -> RecordAttempt | None:
+        """What is to be written of a trial without a result; None if its status says so already."""
+        trial, before = self.opens[number].trial, self._before[number]
+        record = _record(trial)
+        return None if record == _record(before) else record
+
+    def result_records(self) -> list[Action]:
+        return [
+            RecordResult(
+                trial.number,
+                trial.attempt if run is None else run.attempt,
+                trial.result,
+                trial.retries,
+                trial.disruptions,
+                trial.accelerator_seconds,
+                trial.started_at,
+                self.now if trial.ended_at is None else trial.ended_at,
+            )
+            for trial, run in self.results
+            if trial.result is not None
+        ]
+
+    def _proven(self) -> bool:
+        if any(each.run is not None and each.run.report is not None for each in self.view.open):
+            return True
+        return any(trial.result is not None and trial.result.step is not None for trial in self.view.recorded)
+
+    def _end(self, each: Open) -> tuple[float, int]:
+        ended = each.run.ended_at if each.run is not None else None
+        return (self.now if ended is None else ended, each.trial.number)
+
+    def _look_at(self, each: Open) -> None:
+        run = self._vanished(each) if each.vanished else each.run
+        blame = own_fault(each, self.spec, proven=self.proven, now=self.now)
+        if blame is not None:
+            self.stop(each, never_started(self.spec, reason=blame.reason, message=blame.message))
+        elif run is None:
+            return
+        elif run.state is RunState.ENDED:
+            self._ended(each, run)
+        elif run.state is RunState.RUNNING and self._overdue(run):
+            self.stop(each, timed_out(self.spec, run))
+        elif run.started_at is not None:
+            trial = replace(
+                each.trial,
+                attempt=run.attempt,
+                recorded_state=TrialState.RUNNING,
+                started_at=each.trial.started_at or run.started_at,
+            )
+            self.opens[trial.number] = replace(each, trial=trial)
+
+    def _vanished(self, each: Open) -> Run:
+        """Of later attempts not even the start is known; they cost nothing, rather than days that the operator was
+        down.
+        """
+        return Run(
+            each.trial.number,
+            each.trial.attempt,
+            RunState.ENDED,
+            each.trial.created_at,
+            started_at=each.trial.started_at if each.trial.attempt == 0 else None,
+            ended_at=self.now,
+            disrupted=True,
+            message=GONE,
+        )
+
+    def _ended(self, each: Open, run: Run) -> None:
+        verdict = judge(each.trial, run, self.spec, now=self.now, proven=self.proven)
+        if verdict.result is not None:
+            self._finish(each, run, verdict.result)
+        elif verdict.again is not None:
+            self._go_on(each, run, verdict.again)
+        elif verdict.wait_until is not None:
+            self.times.append(verdict.wait_until)
+
+    def _overdue(self, run: Run) -> bool:
+        if self.spec.trial.timeout is None or run.started_at is None:
+            return False
+        until = run.started_at + seconds(self.spec.trial.timeout)
+        self.times.append(until)
+        return self.now >= until
+
+    def _finish(self, each: Open, run: Run | None, result: Result) -> None:
+        ended = run.ended_at if run is not None and run.ended_at is not None else self.now
+        trial = replace(self._spent(each.trial, run), result=result, recorded_state=result.state, ended_at=ended)
+        self.results.append((trial, run))
+        del self.opens[trial.number]
+
+    def _go_on(self, each: Open, run: Run, why: Again | None) -> None:
+        """Sends a trial to its next attempt; without a reason (we stopped it ourselves) it counts against nothing."""
+        trial = replace(
+            self._spent(each.trial, run),
+            recorded_state=TrialState.PENDING,
+            attempt=run.attempt + 1,
+            retries=each.trial.retries + (why is Again.RETRY),
+            disruptions=each.trial.disruptions + (why is Again.DISRUPTION),
+        )
+        self.opens[trial.number] = replace(each, trial=trial, run=None, earlier=run, problem=None)
+
+    def _spent(self, trial: Trial, run: Run | None) -> Trial:
+        if run is None:
+            return trial
+        cost = trial.accelerator_seconds + accelerator_seconds(self.spec, run, self.now)
+        return replace(trial, started_at=trial.started_at or run.started_at, accelerator_seconds=cost)
+
+    def _stop_run(self, run: Run | None, reason: str) -> None:
+        if run is not None and run.state in (RunState.WAITING, RunState.RUNNING):
+            self.stops.append(StopRun(run.trial, run.attempt, reason))
+
+
+def _record(trial: Trial) -> RecordAttempt:
+    return RecordAttempt(
+        trial.number,
+        trial.recorded_state,
+        trial.attempt,
+        trial.retries,
+        trial.disruptions,
+        trial.accelerator_seconds,
+        trial.started_at,
+    )
