@@ -40,22 +40,22 @@ class Trial:
         self._data = data
         self._device = device
         loss_of = loss.build(config.loss, classification=data.classes is not None)
-        self._module = models.build(config.model, shape=data.shape, outputs=data.outputs).to(device)
-        model = compiled(self._module) if config.runtime.compile else self._module
+        self.module = models.build(config.model, shape=data.shape, outputs=data.outputs).to(device)
+        model = compiled(self.module) if config.runtime.compile else self.module
         batches = Batches(data.train, config.train.batch_size, seed=config.seed, normalize=data.normalize)
         context = autocast(config.runtime, device)
-        self._loop = Loop(
+        self.loop = Loop(
             model,
-            module=self._module,
-            optimizer=optimizers.build(config.optimizer, self._module),
+            module=self.module,
+            optimizer=optimizers.build(config.optimizer, self.module),
             batches=batches,
             loss=loss_of,
             factor=schedule.factor(config.schedule, epochs=config.train.epochs, steps_per_epoch=len(batches)),
-            clip=clip.build(config.train, list(self._module.parameters())),
+            clip=clip.build(config.train, list(self.module.parameters())),
             autocast=context,
             should_stop=session.should_stop,
         )
-        self._evaluate = Evaluator(model, module=self._module, data=data, loss=loss_of, autocast=context)
+        self._evaluate = Evaluator(model, module=self.module, data=data, loss=loss_of, autocast=context)
         self._patience = Patience(config.train, session.environment.objectives)
         self._checkpoints = Checkpoints(
             session.checkpoint_dir() if session.environment.checkpoint_dir else None,
@@ -74,24 +74,24 @@ class Trial:
         state = self._checkpoints.load(self._device)
         if state is None:
             return
-        self._loop.restore(state["loop"])
+        self.loop.restore(state["loop"])
         self._patience.restore(state["patience"])
         self._session.restore(state["report"])
         self._train_loss = state["train_loss"]
         self._ended_early = state["ended_early"]
-        self._saved_step = self._loop.progress.step
-        print(f"tuning_trainer: goes on after epoch {self._loop.progress.epoch}", file=sys.stderr, flush=True)
+        self._saved_step = self.loop.progress.step
+        print(f"tuning_trainer: goes on after epoch {self.loop.progress.epoch}", file=sys.stderr, flush=True)
 
     def train(self) -> None:
         """Trains to the last epoch or until patience ends, reporting after each evaluation.
 
         Raises `StoppedError` after SIGTERM, with the state saved, and `DivergedError` when a loss is not finite.
         """
-        progress, epochs = self._loop.progress, self._config.train.epochs
+        progress, epochs = self.loop.progress, self._config.train.epochs
         if progress.epoch >= epochs or self._ended_early:
             self._report()
         while progress.epoch < epochs and not self._ended_early:
-            mean = self._loop.epoch()
+            mean = self.loop.epoch()
             if mean is None:
                 self._stop()
             self._train_loss = mean
@@ -109,7 +109,7 @@ class Trial:
         self._save()
         if self._data.validation is not None:
             return
-        written = export(self._session.checkpoint_dir(), module=self._module, config=self._config, data=self._data)
+        written = export(self._session.checkpoint_dir(), module=self.module, config=self._config, data=self._data)
         for name, path in written.items():
             self._session.artifact(name, path)
         if _wants_test(self._session.environment.final):
@@ -121,37 +121,39 @@ class Trial:
             metrics |= self._evaluate(self._data.validation, "val")
         self._publish(metrics)
         if not math.isfinite(metrics.get("val_loss", 0.0)):
-            raise DivergedError(f"val_loss is {metrics['val_loss']} after epoch {self._loop.progress.epoch}")
+            raise DivergedError(f"val_loss is {metrics['val_loss']} after epoch {self.loop.progress.epoch}")
         return metrics
 
     def _publish(self, metrics: dict[str, float]) -> None:
-        epoch, epochs = self._loop.progress.epoch, self._config.train.epochs
+        epoch, epochs = self.loop.progress.epoch, self._config.train.epochs
         self._session.report(epoch, steps=epochs, **metrics)
         values = " ".join(f"{name}={value:.6g}" for name, value in metrics.items())
         print(f"epoch {epoch}/{epochs} {values}", flush=True)
 
     def _save(self) -> None:
-        progress = self._loop.progress
+        progress = self.loop.progress
         if self._saved_step == progress.step:
             return
-        path = self._checkpoints.save(
-            progress.step,
-            {
-                "loop": self._loop.state(),
-                "patience": self._patience.state(),
-                "report": self._session.state(),
-                "train_loss": self._train_loss,
-                "ended_early": self._ended_early,
-            },
-        )
+        state = {
+            "loop": self.loop.state(),
+            "patience": self._patience.state(),
+            "report": self._session.state(),
+            "train_loss": self._train_loss,
+            "ended_early": self._ended_early,
+        }
         self._saved_at = time.monotonic()
+        try:
+            path = self._checkpoints.save(progress.step, state)
+        except OSError as error:  # the older checkpoints are whole; training is worth more than this one
+            print(f"tuning_trainer: no checkpoint at step {progress.step}: {error}", file=sys.stderr, flush=True)
+            return
         self._saved_step = progress.step
         if path is not None:
             self._session.artifact("checkpoint", path.name)
 
     def _stop(self) -> NoReturn:
         self._save()
-        progress = self._loop.progress
+        progress = self.loop.progress
         raise StoppedError(f"stopped in epoch {progress.epoch + 1} at batch {progress.position}, step {progress.step}")
 
 

@@ -1,0 +1,62 @@
+"""The `TUNING_*` variables as a trial reads them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tuning_trial.environment import Environment, Objective, VariableError
+
+
+def test_without_any_variable_there_is_a_trial_all_the_same() -> None:
+    assert Environment.read({}) == Environment()
+
+
+def test_all_variables() -> None:
+    environment = Environment.read(
+        {
+            "TUNING_STUDY": "s",
+            "TUNING_TRIAL": "s-3",
+            "TUNING_TRIAL_NUMBER": "3",
+            "TUNING_ATTEMPT": "1",
+            "TUNING_ROLE": "Final",
+            "TUNING_PARAMETERS": '{"lr": 0.1}',
+            "TUNING_TRAINER": '{"data": "digits"}',
+            "TUNING_FINAL": '{"evaluate": "test"}',
+            "TUNING_OBJECTIVES": json.dumps(
+                [
+                    {"metric": "a", "goal": "Minimize"},
+                    {"metric": "b", "goal": "Maximize", "summarize": "Mean", "window": 5},
+                ]
+            ),
+            "TUNING_CHECKPOINT_DIR": "/c",
+            "TUNING_METRICS_PORT": "9100",
+            "TUNING_TERMINATION_FILE": "/t",
+        }
+    )
+    assert (environment.number, environment.attempt, environment.role) == (3, 1, "Final")
+    assert environment.objectives == (Objective("a", False), Objective("b", True, 5))
+    assert (environment.checkpoint_dir, environment.termination_file) == (Path("/c"), Path("/t"))
+    assert environment.metrics_port == 9100
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TUNING_ATTEMPT", "first", "TUNING_ATTEMPT is 'first'"),
+        ("TUNING_METRICS_PORT", "-1", "TUNING_METRICS_PORT is '-1'"),
+        ("TUNING_PARAMETERS", "{lr: 1}", "TUNING_PARAMETERS is not JSON"),
+        ("TUNING_PARAMETERS", "[1]", "must be a JSON object"),
+        ("TUNING_OBJECTIVES", "{}", "must be a JSON list"),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_named(name: str, value: str, words: str) -> None:
+    with pytest.raises(VariableError) as refused:
+        Environment.read({name: value})
+    assert words in str(refused.value)
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    assert Environment.read({"TUNING_PARAMETERS": "", "TUNING_METRICS_PORT": ""}) == Environment()
