@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tuning_operator.api.study import Algorithm, AlgorithmName, TPESettings
+from tuning_operator.search.lattice import Lattice
 from tuning_operator.search.space import Space
 
 SUPPORTED = frozenset({AlgorithmName.AUTO, AlgorithmName.GRID, AlgorithmName.RANDOM, AlgorithmName.TPE})
@@ -22,7 +23,7 @@ def choose(space: Space, algorithm: Algorithm, *, trials: int | None, parallel: 
         offered = ", ".join(sorted(SUPPORTED))
         raise ValueError(f"algorithm.name: {algorithm.name} is not supported yet: write one of {offered}")
     if algorithm.name is AlgorithmName.GRID:
-        check_grid(space)
+        grid_of(space)
     if algorithm.name is not AlgorithmName.AUTO:
         return Choice(algorithm.name, "chosen by the study")
     size = space.size
@@ -38,10 +39,10 @@ def choose(space: Space, algorithm: Algorithm, *, trials: int | None, parallel: 
     )
 
 
-def check_grid(space: Space) -> None:
-    """Raise a `ValueError` that names what makes the grid infinite."""
-    if space.size is not None:
-        return
+def grid_of(space: Space) -> Lattice:
+    """The points of a finite space; else a `ValueError` that names what makes it infinite."""
+    if space.lattice is not None:
+        return space.lattice
     if not space.infinite:
         raise ValueError("algorithm.name: Grid: the conditions (`when`) are too entangled to count: use Random or TPE")
     name = space.infinite[0]

@@ -8,6 +8,7 @@ computed in decimal, as a person would write it. Nothing here knows other dimens
 import math
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.study import FloatRange, IntRange, Parameter, Scale
@@ -53,20 +54,14 @@ class StepDimension:
     whole: bool
 
     def key(self, value: JSONScalar) -> int | None:
-        if isinstance(value, bool | str) or (isinstance(value, float) and not math.isfinite(value)):
+        if isinstance(value, bool | str) or not math.isfinite(value) or (self.whole and value != int(value)):
             return None
-        if isinstance(value, float) and not value.is_integer():
-            if self.whole:
-                return None
-            near = round((value * self.scale - self.low) / self.step)
-            if (
-                not 0 <= near < self.count
-                or abs(float(self.value(near)) - value) * self.scale > _STEP_SLACK * self.step
-            ):
-                return None
-            return near
-        index, rest = divmod(int(value) * self.scale - self.low, self.step)
-        return index if rest == 0 and 0 <= index < self.count else None
+        near = round((Fraction(value) * self.scale - self.low) / self.step)
+        if not 0 <= near < self.count:
+            return None
+        exact = value == self.value(near)
+        close = not self.whole and abs(self.value(near) - value) <= _STEP_SLACK * (self.step / self.scale)
+        return near if exact or close else None
 
     def value(self, key: Key) -> int | float:
         number = self.low + int(key) * self.step

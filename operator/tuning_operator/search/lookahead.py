@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 
 from tuning_operator.search.pending import NEVER, URGENT, Inputs, Pending, Task
+from tuning_operator.search.suggest import warm_up
 from tuning_operator.search.types import Exhausted, Suggestion
 
 __all__ = ["Inputs", "LookAhead"]
@@ -119,6 +120,8 @@ class LookAhead:
                     self._on_ready(task.key)
                 except Exception:
                     _log.exception("on_ready failed for %s", task.key)
+            if not task.study.urgent:
+                warm_up(task.inputs.problem)
 
     def _next(self) -> Task | None:
         """The next thing to compute, waited for; None at the end. Urgent ones first, studies in turn."""

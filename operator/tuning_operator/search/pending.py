@@ -101,6 +101,11 @@ class Pending:
         """Nothing to compute, or not before a failed computation is tried again."""
         return not self.busy and (self.problem is not None or self._outdated() is None)
 
+    @property
+    def urgent(self) -> bool:
+        """A number has no suggestion at all."""
+        return not self.exhausted and any(number not in self.made for number in self.numbers)
+
     def due(self, rest_until: float) -> float:
         """When the next computation should start: `URGENT`, a time, or `NEVER`."""
         outdated = None if self.busy else self._outdated()

@@ -5,20 +5,21 @@ caller may keep between calls (`Known`) makes it faster and never different.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.study import AlgorithmName, Goal, StudySpec, TPESettings
-from tuning_operator.search.choice import Choice, check_grid, choose
+from tuning_operator.search.choice import Choice, choose, grid_of
 from tuning_operator.search.known import Known, Seen
 from tuning_operator.search.seeds import draw, seed_of
 from tuning_operator.search.space import Space, compile_space
 from tuning_operator.search.types import Exhausted, Observation, Parameters, Suggestion
 
 _RANDOM_DRAWS = 64
-"""Draws that may hit a point seen before, until one of the unseen is taken by index."""
+"""Random draws that may hit a point seen before, until one of the unseen is taken by index."""
 _MODEL_DRAWS = 4
+"""The same for the model, until a random one is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,14 @@ def suggest(
     return Suggestion(parameters, by=AlgorithmName.RANDOM.value, known=known.results, reason=reason)
 
 
+def warm_up(problem: Problem) -> None:
+    """Load what the first model will need, before it is needed; 0.3 s CPU once, nothing afterwards."""
+    if problem.choice.name is AlgorithmName.TPE:
+        import tuning_operator.search.tpe  # noqa: F401
+
+
 def _grid(problem: Problem, known: Known, seen: Seen, number: int) -> Suggestion:
-    check_grid(problem.space)
-    lattice = problem.space.lattice
-    if lattice is None:
-        raise ValueError("algorithm.name: Grid: the space has no grid")
+    lattice = grid_of(problem.space)
     size = lattice.size
     index = number % size
     while (key := tuple(lattice.keys(index).items())) in seen:
@@ -93,8 +97,30 @@ def _grid(problem: Problem, known: Known, seen: Seen, number: int) -> Suggestion
 
 def _random(problem: Problem, seen: Seen, number: int) -> dict[str, JSONScalar]:
     rng = random.Random(seed_of(problem.seed, problem.study_uid, number, "random"))
-    space = problem.space
-    return _unseen(space, seen, rng, lambda: space.build(lambda axis: draw(axis.values, rng)), draws=_RANDOM_DRAWS)
+
+    def point() -> dict[str, JSONScalar]:
+        return problem.space.build(lambda axis: draw(axis.values, rng))
+
+    drawn = [point()]
+    while problem.space.key(drawn[-1]) in seen and len(drawn) < _RANDOM_DRAWS:
+        drawn.append(point())
+    if problem.space.key(drawn[-1]) not in seen:
+        return drawn[-1]
+    # Only an infinite space may repeat a point in the end: a branch of it may be finite, and drawn almost always.
+    return _any_unseen(problem.space, seen, rng) or drawn[-1]
+
+
+def _any_unseen(space: Space, seen: Seen, rng: random.Random) -> dict[str, JSONScalar] | None:
+    """One of the points not seen before, evenly; None in an infinite space."""
+    if space.lattice is None:
+        return None
+    indices = seen.indices(space)
+    index = rng.randrange(space.lattice.size - len(indices))
+    for taken in indices:  # the index-th of those not taken
+        if taken > index:
+            break
+        index += 1
+    return space.point(tuple(space.lattice.keys(index).items()))
 
 
 def _model(
@@ -111,26 +137,10 @@ def _model(
         settings=problem.tpe,
         seed=seed_of(problem.seed, problem.study_uid, number, "tpe"),
     )
-    rng = random.Random(seed_of(problem.seed, problem.study_uid, number, "unseen"))
-    parameters = _unseen(problem.space, seen, rng, model.point, draws=_MODEL_DRAWS)
-    return Suggestion(parameters, by=AlgorithmName.TPE.value, known=known.results, reason=f"model of {useful} results")
-
-
-def _unseen(
-    space: Space, seen: Seen, rng: random.Random, make: Callable[[], dict[str, JSONScalar]], *, draws: int
-) -> dict[str, JSONScalar]:
-    """A point not seen before: the first drawn one, else any, evenly. Only an infinite space may repeat one."""
-    for _ in range(draws):
-        parameters = make()
-        if space.key(parameters) not in seen:
-            return parameters
-    lattice = space.lattice
-    if lattice is None:
-        return parameters
-    indices = seen.indices(space)
-    index = rng.randrange(lattice.size - len(indices))
-    for taken in indices:  # the index-th of those not taken
-        if taken > index:
-            break
-        index += 1
-    return space.point(tuple(lattice.keys(index).items()))
+    for _ in range(_MODEL_DRAWS):
+        parameters = model.point()
+        if problem.space.key(parameters) not in seen:
+            reason = f"model of {useful} results"
+            return Suggestion(parameters, by=AlgorithmName.TPE.value, known=known.results, reason=reason)
+    reason = f"random: the model of {useful} results proposes points already tried"
+    return Suggestion(_random(problem, seen, number), by=AlgorithmName.RANDOM.value, known=known.results, reason=reason)

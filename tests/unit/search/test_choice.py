@@ -1,0 +1,78 @@
+import pytest
+
+from tests.unit.search.spaces import CONDITIONAL, INFINITE_CONDITIONAL, MIXED, SMALL, a_float, a_problem, a_study
+from tuning_operator.api.study import Parameter
+from tuning_operator.search.choice import Choice
+from tuning_operator.search.suggest import problem
+
+
+@pytest.mark.parametrize(
+    ("parameters", "trials", "parallel", "chosen"),
+    [
+        pytest.param(
+            SMALL, 48, 1, Choice("Grid", "the space has 48 points in all, within the limit of 48 trials"), id="fits"
+        ),
+        pytest.param(SMALL, None, 1, Choice("Grid", "the space has 48 points in all"), id="no limit, finite"),
+        pytest.param(
+            SMALL,
+            47,
+            1,
+            Choice("TPE", "the space has 48 points: a model learns from results after 10 random ones"),
+            id="one point too many",
+        ),
+        pytest.param(
+            CONDITIONAL,
+            15,
+            4,
+            Choice("Grid", "the space has 15 points in all, within the limit of 15 trials"),
+            id="inactive parameters do not multiply",
+        ),
+        pytest.param(
+            MIXED,
+            100,
+            8,
+            Choice("TPE", "the space has infinitely many points: a model learns from results after 10 random ones"),
+            id="infinite",
+        ),
+        pytest.param(MIXED, 10, 4, Choice("Random", "10 trials, 4 at once, are too few for a model"), id="few trials"),
+        pytest.param(
+            MIXED, 32, 32, Choice("Random", "32 trials, 32 at once, are too few for a model"), id="all at once"
+        ),
+    ],
+)
+def test_auto_chooses_and_says_why(
+    parameters: list[Parameter], trials: int | None, parallel: int, chosen: Choice
+) -> None:
+    task = a_problem(parameters, algorithm="Auto", trials=trials, parallel=parallel)
+    assert task.choice == chosen
+
+
+@pytest.mark.parametrize("name", ["Grid", "Random", "TPE"])
+def test_a_named_algorithm_is_taken(name: str) -> None:
+    assert a_problem(SMALL, algorithm=name, trials=3).choice == Choice(name, "chosen by the study")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        pytest.param(
+            [*SMALL, a_float("lr", 1e-4, 0.1, scale="Log")], "parameter lr is a number from 0.0001", id="flat"
+        ),
+        pytest.param(INFINITE_CONDITIONAL, "parameter lr is a number from 0.0001 to 1.0, infinitely many", id="branch"),
+    ],
+)
+def test_a_grid_over_an_infinite_space_names_the_parameter(parameters: list[Parameter], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        problem(a_study(parameters, algorithm="Grid"), study_uid="u")
+
+
+def test_what_is_not_built_yet_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"algorithm.name: GP is not supported yet: write one of Auto, Grid, Random, TPE"
+    ):
+        problem(a_study(MIXED, algorithm="GP"), study_uid="u")
+
+
+def test_settings_of_the_model_reach_it() -> None:
+    task = a_problem(MIXED, algorithm="TPE", startup_trials=3, candidates=5, multivariate=False)
+    assert (task.tpe.startup_trials, task.tpe.candidates, task.tpe.multivariate) == (3, 5, False)
