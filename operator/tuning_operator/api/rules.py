@@ -8,7 +8,7 @@ whole.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tuning_operator.api.rule import Rule, Shown, Transition, integer, number, word
@@ -103,6 +103,7 @@ def _range(kind: str, shown: Callable[[str], Shown], least: str, above: str) -> 
 
 
 def _parameters() -> list[Rule]:
+    conditions_cel = "has(p.when) && !p.when.all(w, self.parameters.exists(q, q.name == w.parameter))"
     return [
         Rule(
             "spec.parameters[]",
@@ -124,14 +125,18 @@ def _parameters() -> list[Rule]:
         ),
         Rule(
             "spec",
-            "self.parameters.all(p, !has(p.when) || p.when.all(w, self.parameters.exists(q, q.name == w.parameter)))",
+            f"!self.parameters.exists(p, {conditions_cel})",
             lambda self: not list(_unknown_conditions(self)),
-            "parameter {} has a when on a parameter that does not exist; write one of: {}",
+            "parameter {} has a when on {}, which does not exist; write one of: {}",
             (
                 Shown(
-                    "self.parameters.filter(p, has(p.when) && "
-                    "!p.when.all(w, self.parameters.exists(q, q.name == w.parameter)))[0].name",
-                    lambda self: next(_unknown_conditions(self)),
+                    f"self.parameters.filter(p, {conditions_cel})[0].name",
+                    lambda self: next(_unknown_conditions(self))[0],
+                ),
+                Shown(
+                    f"self.parameters.filter(p, {conditions_cel})[0]"
+                    ".when.filter(w, !self.parameters.exists(q, q.name == w.parameter))[0].parameter",
+                    lambda self: next(_unknown_conditions(self))[1],
                 ),
                 _ALL_NAMES,
             ),
@@ -286,11 +291,12 @@ def _env_clash(spec: Value) -> list[str]:
     return [each["name"] for each, env in zip(spec["parameters"], envs, strict=True) if envs.count(env) > 1]
 
 
-def _unknown_conditions(spec: Value) -> Any:
+def _unknown_conditions(spec: Value) -> Iterator[tuple[str, str]]:
     names = {each["name"] for each in spec["parameters"]}
     for each in spec["parameters"]:
-        if not names.issuperset(when["parameter"] for when in each.get("when", [])):
-            yield each["name"]
+        for when in each.get("when", []):
+            if when["parameter"] not in names:
+                yield each["name"], when["parameter"]
 
 
 def _stepless(spec: Value) -> list[str]:

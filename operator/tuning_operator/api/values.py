@@ -1,0 +1,52 @@
+"""Questions about parameter values, with JSON's idea of equality: `true` is not 1, and 1 is 1.0."""
+
+from collections.abc import Sequence
+
+from tuning_operator.api.base import JSONScalar
+from tuning_operator.api.study import FloatRange, IntRange, Parameter
+
+TOLERANCE = 1e-9
+"""Of a float step: how far from a grid value still is that value."""
+
+
+def same(one: JSONScalar, other: JSONScalar) -> bool:
+    """Whether two values are one in JSON."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return one == other
+
+
+def among(value: JSONScalar, values: Sequence[JSONScalar]) -> bool:
+    return any(same(value, each) for each in values)
+
+
+def can_be(parameter: Parameter, value: JSONScalar) -> bool:
+    """Whether the parameter can take the value."""
+    if parameter.choice is not None:
+        return among(value, parameter.choice)
+    if isinstance(value, bool | str):
+        return False
+    if parameter.int_ is not None:
+        return float(value).is_integer() and _in(parameter.int_, value, tolerance=0)
+    return parameter.float_ is not None and _in(parameter.float_, value, tolerance=TOLERANCE)
+
+
+def described(parameter: Parameter) -> str:
+    """The values that a parameter can take, in words."""
+    if parameter.choice is not None:
+        return f"one of {', '.join(map(str, parameter.choice))}"
+    held = parameter.int_ or parameter.float_
+    if held is None:
+        return "nothing"
+    kind = "a whole number" if parameter.int_ else "a number"
+    steps = f" in steps of {held.step} from {held.min}" if held.step else ""
+    return f"{kind} from {held.min} to {held.max}{steps}"
+
+
+def _in(held: FloatRange | IntRange, value: float, *, tolerance: float) -> bool:
+    if not held.min <= value <= held.max:
+        return False
+    if held.step is None:
+        return True
+    steps = (value - held.min) / held.step
+    return abs(steps - round(steps)) <= tolerance
