@@ -134,8 +134,8 @@ def _parameters() -> list[Rule]:
                     lambda self: next(_unknown_conditions(self))[0],
                 ),
                 Shown(
-                    f"self.parameters.filter(p, {conditions_cel})[0]"
-                    ".when.filter(w, !self.parameters.exists(q, q.name == w.parameter))[0].parameter",
+                    f"self.parameters.map(p, {conditions_cel}, "
+                    "p.when.filter(w, !self.parameters.exists(q, q.name == w.parameter))[0].parameter)[0]",
                     lambda self: next(_unknown_conditions(self))[1],
                 ),
                 _ALL_NAMES,
