@@ -31,5 +31,5 @@ def helm(cluster: Cluster, *args: str, timeout: float = 120) -> str:
 
 
 def settings(**values: object) -> list[str]:
-    """`--set-json` arguments; a double underscore in a name is a dot: settings(image__tag="x", watchNamespaces=["a"])."""
+    """`--set-json` arguments; `__` in a name is a dot: settings(image__tag="x", watchNamespaces=["a"])."""
     return [f"--set-json={name.replace('__', '.')}={json.dumps(value)}" for name, value in values.items()]

@@ -1,4 +1,4 @@
-"""The chart on a real API server: rights, Pod Security, upgrade and removal. Nothing runs here; the pods have no node."""
+"""The chart on a real API server: rights, Pod Security, upgrade, removal. Nothing runs here; the pods have no node."""
 
 from __future__ import annotations
 

@@ -20,6 +20,9 @@ from tuning_operator.api.structural import Schema, structural
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
 
+UNSEEN = {"observedGeneration": -1}
+"""The status from the first moment on. Without it, kstatus (Flux, Helm) takes a study that nobody has seen for done."""
+
 HEADER = "# Generated from the models by: python -m tuning_operator.api.crd --write crds/\n"
 
 
@@ -30,6 +33,7 @@ def study_schema() -> Schema:
         structural(StudySpec),
         structural(StudyStatus),
     )
+    schema["properties"]["status"]["default"] = UNSEEN
     attach(schema, [*STUDY_RULES, *STUDY_TRANSITIONS])
     return schema
 

@@ -119,7 +119,11 @@ class FinalRun(Resource):
 class StudyStatus(Resource):
     """How the study stands. Written by the operator only."""
 
-    observed_generation: int | None = Field(None, ge=0, description="Generation of the spec that this status is about.")
+    observed_generation: int | None = Field(
+        None,
+        ge=-1,
+        description="Generation of the spec that this status is about; -1 before the operator saw the study.",
+    )
     state: StudyState | None = Field(None, description="The study's state in one word.")
     conditions: list[StatusCondition] = Field(
         default_factory=list,

@@ -1,4 +1,7 @@
-"""Argo CD's health script, run as Argo CD runs it: Lua 5.1, the object in `obj`, a table with status and message as the answer."""
+"""Argo CD's health script, run as Argo CD runs it: Lua 5.1, the object in `obj`, a table with status and message back.
+
+Tried on the statuses that the core really gives (tests/statuses.py) and on some that it never should.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from lupa import lua51
+
+from tests.statuses import RECORDINGS, STATES, recording
 
 ROOT = Path(__file__).resolve().parents[3]
 ARGOCD = ROOT / "examples/gitops/argocd"
@@ -56,6 +61,38 @@ def test_the_message_is_the_one_of_the_condition_that_decided() -> None:
 
 
 def test_the_config_map_holds_the_same_script() -> None:
+    key = "resource.customizations.health.tuning.study_TuningStudy"
     config = yaml.safe_load((ARGOCD / "argocd-cm.yaml").read_text())
 
-    assert config["data"]["resource.customizations.health.tuning.study_TuningStudy"] == (ARGOCD / "health.lua").read_text()
+    assert config["data"][key] == (ARGOCD / "health.lua").read_text()
+
+
+HEALTH = {
+    "just-applied": "Progressing",
+    "starting": "Progressing",
+    "running": "Progressing",
+    "waiting-for-quota": "Progressing",
+    "suspending": "Suspended",
+    "suspended": "Suspended",
+    "stalled-invalid-spec": "Degraded",
+    "stalled-forbidden": "Degraded",
+    "stalled-image": "Degraded",
+    "finishing": "Progressing",
+    "succeeded": "Healthy",
+    "failed-too-many": "Degraded",
+    "failed-without-success": "Degraded",
+    "failed-final-run": "Degraded",
+}
+
+
+def test_every_state_has_its_health_and_says_why() -> None:
+    shown = {state: health(yaml.safe_load((RECORDINGS / f"{state}.yaml").read_text())) for state in STATES}
+
+    assert {state: status for state, (status, _) in shown.items()} == HEALTH
+    assert [state for state, (_, message) in shown.items() if not message] == []
+
+
+def test_the_recorded_statuses_are_what_the_core_says_today() -> None:
+    recorded = {path.stem: path.read_text() for path in RECORDINGS.glob("*.yaml")}
+
+    assert recorded == {state: recording(state) for state in STATES}, "run python -m tests.statuses --write"

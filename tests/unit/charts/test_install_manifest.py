@@ -1,4 +1,4 @@
-"""What can be said of the installation without a cluster and without Helm, from install.yaml, which is rendered from the chart."""
+"""What can be said of the installation without a cluster and without Helm: install.yaml is rendered from the chart."""
 
 from __future__ import annotations
 
