@@ -23,7 +23,8 @@ class LinesDisplay:
         pass
 
     def update(self, scene: Scene) -> None:
-        self._began = scene.now if self._began is None else self._began
+        if self._began is None:
+            self._begin(scene)
         first = not self._states
         for row in rows(scene):
             before = self._states.get(row.number)
@@ -35,6 +36,14 @@ class LinesDisplay:
 
     def note(self, text: str) -> None:
         print(text, file=self._out, flush=True)
+
+    def _begin(self, scene: Scene) -> None:
+        self._began = scene.now
+        algorithm = scene.status.get("algorithm", {})
+        parts = [f"{scene.study.name}: {scene.parallel} at once, {algorithm.get('name', 'no algorithm')}"]
+        self.note(": ".join([*parts, *filter(None, [algorithm.get("reason")])]))
+        if scene.trials:
+            self.note(f"going on with {len(scene.trials)} trials, {finished(scene)} of them ended")
 
     def _line(self, scene: Scene, text: str) -> None:
         passed = scene.now - (self._began or scene.now)

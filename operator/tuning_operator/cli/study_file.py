@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from tuning_operator.api.load import BadFileError, load_file
 from tuning_operator.api.study import StudySpec
+from tuning_operator.api.validation import is_study, validate
 
 
 class BadStudyError(Exception):
@@ -22,12 +22,21 @@ class StudyFile:
 
 
 def read(path: Path) -> StudyFile:
+    """The one study of a file. Raises `BadStudyError` with one problem a line."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadStudyError(f"{path}: {error.strerror}") from error
-    document = yaml.safe_load(text)
-    return StudyFile(path, document["metadata"]["name"], StudySpec.model_validate(document["spec"]), text)
+        studies = [document for document in load_file(path) if is_study(document.value)]
+    except BadFileError as error:
+        raise BadStudyError(str(error)) from error
+    if len(studies) != 1:
+        raise BadStudyError(f"{path}: holds {len(studies) or 'no'} studies; write one TuningStudy in a file")
+    document = studies[0]
+    verdict = validate(document.value)
+    if verdict.spec is None:
+        lines = [(document.line(problem.path), problem) for problem in verdict.problems]
+        raise BadStudyError(
+            "\n".join(f"{path}:{line}: {problem}" if line else f"{path}: {problem}" for line, problem in lines)
+        )
+    return StudyFile(path, document.value["metadata"]["name"], verdict.spec, path.read_text(encoding="utf-8"))
 
 
 class Rereader:
@@ -44,10 +53,13 @@ class Rereader:
             return None
         self._stamp = stamp
         try:
-            return read(self._file.path).spec
+            file = read(self._file.path)
+            if file.name == self._file.name:
+                return file.spec
+            self._complain(f"{file.path}: is now the study {file.name!r}; {self._file.name!r} goes on as it was")
         except BadStudyError as error:
             self._complain(f"the edited study is not taken over: {error}")
-            return None
+        return None
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -158,6 +158,17 @@ def lock_or_holder(path: Path) -> int | str:
     return descriptor
 
 
+def is_locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tuning_operator.api.study import StudySpec
+from tuning_operator.api.validation import refused_changes
 from tuning_operator.core.model import RecordAttempt, RecordResult, Study, Trial
-from tuning_operator.local.files import AttemptFiles, lock_or_holder, write_atomically
+from tuning_operator.local.files import AttemptFiles, is_locked, lock_or_holder, write_atomically
 from tuning_operator.local.records import Json, study_from, study_resource, trial_from, trial_resource
 
-EDITABLE = ("limits", "suspend")
 _UID_SPACE = uuid.UUID("6f3c1d0e-54cb-4b6e-9a52-7d1a0c6f8b11")
 
 
@@ -58,6 +58,10 @@ class Ledger:
             os.close(self._lock)
             self._lock = None
 
+    def busy(self) -> bool:
+        """Whether a runner works on it now."""
+        return is_locked(self.directory / "lock")
+
     def set_aside(self) -> Path:
         """Moves a ledger out of the way, kept, so that its study can begin again."""
         for number in range(1, 10_000):
@@ -86,21 +90,19 @@ class Ledger:
         return self.study
 
     def edit(self, spec: StudySpec) -> bool:
-        """Takes over an edited spec; False if nothing changed. Refuses what would falsify recorded results."""
-        old, new = _plain(self.study.spec), _plain(spec)
-        if old == new:
+        """Takes over an edited spec; False if nothing changed. Refuses what a cluster would refuse."""
+        if _plain(self.study.spec) == _plain(spec):
             return False
-        changed = _first_difference(
-            {k: v for k, v in old.items() if k not in EDITABLE}, {k: v for k, v in new.items() if k not in EDITABLE}
-        )
-        if changed is not None:
-            path, was, now = changed
+        edited = replace(self.study, spec=spec, generation=self.study.generation + 1)
+        before, after = study_resource(self.study, self.status), study_resource(edited, self.status)
+        refused = refused_changes(before, after)
+        if refused:
+            field = refused[0].path
             raise LedgerError(
-                f"spec.{path}: was {_show(was)} when this study began, is {_show(now)} now: only "
-                f"{' and '.join(EDITABLE)} may change, because the results in {self.directory} were made under the old "
-                "value; undo it, rename the study, or begin again with --restart"
+                f"{_change(self.study.spec, spec, field)}: {refused[0].remedy}; or begin again with --restart, which "
+                f"keeps the results so far beside {self.directory}"
             )
-        self.study = replace(self.study, spec=spec, generation=self.study.generation + 1)
+        self.study = edited
         return True
 
     @property
@@ -174,8 +176,11 @@ def _plain(spec: StudySpec) -> dict[str, Any]:
     return spec.model_dump(mode="json", by_alias=True)
 
 
-def _fixed(spec: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in spec.items() if name not in EDITABLE}
+def _change(old: StudySpec, new: StudySpec, field: str) -> str:
+    """Which value inside a field changed, from what to what."""
+    name = field.removeprefix("spec.")
+    found = _first_difference(_plain(old).get(name), _plain(new).get(name), field)
+    return field if found is None else f"{found[0]}: was {_show(found[1])}, is now {_show(found[2])}"
 
 
 def _json(resource: Json) -> str:

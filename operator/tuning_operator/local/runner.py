@@ -160,8 +160,6 @@ class Runner:
                     self._ledger.record_attempt(action)
                 case RecordResult():
                     self._ledger.record_result(action)
-        for event in plan.events:
-            self._observer.note(f"{event.reason}: {event.note}")
         self._forget_what_is_recorded()
         self._suggest(plan, snapshot)
         if not self._interruptions and plan.status != self._ledger.status:

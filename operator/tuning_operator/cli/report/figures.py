@@ -1,0 +1,143 @@
+"""The plots of a report: Optuna's own, from a throw-away Optuna study that holds the recorded trials."""
+
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tuning_operator.api.study import Goal, Parameter, Scale
+from tuning_operator.cli.report.data import ReportData, TrialData
+
+if TYPE_CHECKING:
+    import optuna
+    import plotly.graph_objects as go
+
+COLORS = ("#2563eb", "#f97316", "#16a34a", "#9333ea", "#dc2626", "#0891b2", "#ca8a04", "#db2777")
+FEWEST = 2
+"""Successful trials below which there is nothing to draw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    title: str
+    says: str
+    """One line on how to read it."""
+    json: str
+
+
+def figures(data: ReportData) -> list[Figure]:
+    """What can be drawn from these trials; a plot that needs more than there is is left out."""
+    good = [trial for trial in data.trials if _complete(trial, data)]
+    if len(good) < FEWEST:
+        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna marks parts of its plots as experimental
+        study = _study(data)
+        return [figure for each in _plots(study, data) if (figure := _draw(*each)) is not None]
+
+
+def _plots(study: "optuna.Study", data: ReportData) -> list[tuple[str, str, Callable[[], "go.Figure"]]]:
+    from optuna import visualization as v
+
+    metrics = [objective.metric for objective in data.objectives]
+    several = len(metrics) > 1
+    target: Callable[[Any], float] | None = (lambda t: t.values[0]) if several else None
+    name = metrics[0]
+    history = "Each dot is a trial, the line is the best so far."
+    common = {"target": target, "target_name": name}
+    plots: list[tuple[str, str, Callable[[], go.Figure]]] = []
+    if several:
+        plots.append(
+            (
+                "Pareto front",
+                "No red trial is beaten by another in every objective.",
+                lambda: v.plot_pareto_front(study, target_names=metrics),
+            )
+        )
+    plots += [
+        ("History", history, lambda: v.plot_optimization_history(study, **common)),
+        (
+            "Parallel coordinates",
+            "Each line is a trial; drag along an axis to choose.",
+            lambda: v.plot_parallel_coordinate(study, **common),
+        ),
+        (
+            "Importances",
+            "How much of the differences between good trials each parameter explains (PED-ANOVA).",
+            lambda: v.plot_param_importances(study, **common),
+        ),
+        ("Slices", "The objective over each parameter; darker is later.", lambda: v.plot_slice(study, **common)),
+        ("Timeline", "When each trial ran and how it ended.", lambda: v.plot_timeline(study)),
+    ]
+    return plots
+
+
+def _draw(title: str, says: str, plot: Callable[[], "go.Figure"]) -> Figure | None:
+    try:
+        figure = plot()
+    except (ValueError, RuntimeError) as error:
+        logging.getLogger(__name__).debug("no plot %s: %s", title, error)
+        return None
+    if not figure.data:
+        return None
+    _dress(figure, title)
+    return Figure(title, says, figure.to_json())
+
+
+def _dress(figure: "go.Figure", title: str) -> None:
+    """Optuna's plots in the page's clothes."""
+    figure.update_layout(
+        template="plotly_white", title=None, colorway=COLORS, autosize=True, width=None, height=380,
+        margin={"l": 60, "r": 30, "t": 30, "b": 50}, font={"family": "system-ui, sans-serif", "size": 12, "color": "#334155"},
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+    )  # fmt: skip
+
+
+def _study(data: ReportData) -> "optuna.Study":
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    directions = ["maximize" if objective.goal is Goal.MAXIMIZE else "minimize" for objective in data.objectives]
+    study = optuna.create_study(directions=directions)
+    space = {parameter.name: distribution(parameter) for parameter in data.space}
+    study.add_trials([_trial(trial, data, space) for trial in data.trials if trial.start is not None])
+    return study
+
+
+def distribution(parameter: Parameter) -> Any:
+    from optuna import distributions as d
+
+    if parameter.float_ is not None:
+        numbers = parameter.float_
+        return d.FloatDistribution(numbers.min, numbers.max, log=numbers.scale is Scale.LOG, step=numbers.step)
+    if parameter.int_ is not None:
+        whole = parameter.int_
+        return d.IntDistribution(whole.min, whole.max, log=whole.scale is Scale.LOG, step=whole.step or 1)
+    return d.CategoricalDistribution(parameter.choice or ())
+
+
+def _trial(trial: TrialData, data: ReportData, space: dict[str, Any]) -> "optuna.trial.FrozenTrial":
+    from optuna.trial import TrialState, create_trial
+
+    complete = _complete(trial, data)
+    if complete:
+        state = TrialState.COMPLETE
+    elif trial.state in ("Pending", "Running"):
+        state = TrialState.RUNNING
+    else:
+        state = TrialState.PRUNED if trial.state == "Stopped" else TrialState.FAIL
+    frozen = create_trial(
+        state=state,
+        params=dict(trial.parameters),
+        distributions={name: space[name] for name in trial.parameters},
+        values=[trial.values[objective.metric] for objective in data.objectives] if complete else None,
+    )
+    frozen.number = trial.number
+    frozen.datetime_start = trial.start
+    frozen.datetime_complete = trial.end
+    return frozen
+
+
+def _complete(trial: TrialData, data: ReportData) -> bool:
+    return trial.state == "Succeeded" and all(objective.metric in trial.values for objective in data.objectives)
