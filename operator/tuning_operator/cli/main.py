@@ -16,7 +16,7 @@ exit codes: 0 succeeded, 1 the study failed, 2 bad input (nothing was started), 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["operator"]:
-        from tuning_operator.cluster.main import main as operator
+        from tuning_operator.cluster.__main__ import main as operator
 
         return operator(given[1:])
     options = parser().parse_args(given)

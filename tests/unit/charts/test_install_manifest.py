@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import tuning_operator.cluster
+from tuning_operator.cluster.__main__ import options
 
 ROOT = Path(__file__).resolve().parents[3]
 RULE_IN_WORDS = re.compile(r"apiGroups: (\[.*?\])\s+resources: (\[.*?\])\s+verbs: (\[.*?\])")
@@ -97,6 +98,18 @@ def test_the_pod_meets_the_level_restricted(objects: list[dict[str, Any]]) -> No
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def test_the_operator_understands_the_command_line_that_the_chart_writes(objects: list[dict[str, Any]]) -> None:
+    (container,) = named(objects, "Deployment", "tuning-operator")["spec"]["template"]["spec"]["containers"]
+    verb, *arguments = container["args"]
+
+    understood = options(arguments)
+
+    assert verb == "operator"
+    assert understood.trainer_image == "tuning-operator/trainer:0.1.0"
+    assert (understood.lease_namespace, understood.lease_name) == ("tuning-system", "tuning-operator")
+    assert understood.metrics_port == container["ports"][0]["containerPort"]
 
 
 def texts(directory: Path) -> list[str]:
