@@ -7,6 +7,7 @@ same inputs; it decides only when.
 """
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -19,6 +20,7 @@ __all__ = ["Inputs", "LookAhead"]
 
 _log = logging.getLogger(__name__)
 
+_SWITCH_INTERVAL = 0.0005
 _MAX_POINTS = 50_000
 """Recorded points kept converted, over all studies; the studies asked for longest ago are converted anew."""
 
@@ -94,6 +96,8 @@ class LookAhead:
             worker.join(timeout)
 
     def _start(self) -> None:
+        # An event loop waits this long for the interpreter each time it wakes up. Of the whole process; only shortened.
+        sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL))
         for index in range(self._max_workers):
             worker = threading.Thread(target=self._work, name=f"suggest-{index}", daemon=True)
             self._workers.append(worker)

@@ -5,7 +5,7 @@ it was asked before. Optuna sees an index for every finite axis (so it never com
 and is asked through the sampler interface it documents for nesting samplers (`BaseSampler.sample_relative`) with the
 search space we know instead of the one it would infer from the history: axes active under the same conditions are
 modelled together, as its `group` option does. This module is imported only when a model is needed: Optuna and numpy
-weigh 35 MB.
+cost 15 MB and 0.3 s CPU beside the rest of the operator.
 """
 
 from collections.abc import Container, Mapping, Sequence

@@ -2,15 +2,13 @@
 
 import math
 import statistics
-import warnings
 from collections.abc import Callable
 
-import optuna
 import pytest
 
+from tests.unit.search import optuna_reference
 from tests.unit.search.spaces import a_choice, a_float, a_problem, an_int, when
 from tuning_operator.api.study import Parameter
-from tuning_operator.search.dimension import ChoiceDimension, RealDimension, StepDimension
 from tuning_operator.search.known import Known
 from tuning_operator.search.space import compile_space
 from tuning_operator.search.suggest import suggest
@@ -66,28 +64,12 @@ def ours(task: str, algorithm: str, seed: int) -> float:
 
 
 def optunas(task: str, seed: int) -> float:
-    """One live sampler with `group`, asked as its documentation shows."""
     parameters, objective = TASKS[task]
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings(action="ignore"):
-        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
-    study = optuna.create_study(sampler=sampler)
     space = compile_space(parameters)
+    study = optuna_reference.a_study(space, seed=seed)
     for _ in range(TRIALS):
-        trial = study.ask()
-
-        def choose(axis, trial=trial):  # type: ignore[no-untyped-def]
-            match axis.values:
-                case RealDimension(low, high, log):
-                    return trial.suggest_float(axis.name, low, high, log=log)
-                case StepDimension(low, log=True, count=count):
-                    return trial.suggest_int(axis.name, low, low + count - 1, log=True) - low
-                case StepDimension(count=count):
-                    return trial.suggest_int(axis.name, 0, count - 1)
-                case ChoiceDimension(choices):
-                    return trial.suggest_categorical(axis.name, range(len(choices)))
-
-        study.tell(trial, objective(space.build(choose)))
+        trial, point = optuna_reference.ask(study, space)
+        study.tell(trial, objective(point))
     return float(study.best_value)
 
 
