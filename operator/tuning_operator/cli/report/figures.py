@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tuning_operator.api.study import Goal, Parameter, Scale
@@ -14,84 +15,108 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 COLORS = ("#2563eb", "#f97316", "#16a34a", "#9333ea", "#dc2626", "#0891b2", "#ca8a04", "#db2777")
+STATES = {
+    "COMPLETE": ("Succeeded", "#16a34a"),
+    "FAIL": ("Failed", "#dc2626"),
+    "PRUNED": ("Stopped", "#ca8a04"),
+    "RUNNING": ("Running", "#2563eb"),
+}
+"""Optuna's words for states, in ours, and their colours."""
+A_ROW = 4
+"""Parameters drawn side by side."""
 FEWEST = 2
 """Successful trials below which there is nothing to draw."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
+    """One plot. Without a title it belongs to the one before it."""
+
     title: str
     says: str
     """One line on how to read it."""
+    height: int
+    """Pixels."""
     json: str
 
 
 def figures(data: ReportData) -> list[Figure]:
     """What can be drawn from these trials; a plot that needs more than there is is left out."""
-    good = [trial for trial in data.trials if _complete(trial, data)]
-    if len(good) < FEWEST:
+    if sum(_complete(trial, data) for trial in data.trials) < FEWEST:
         return []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna marks parts of its plots as experimental
-        study = _study(data)
-        return [figure for each in _plots(study, data) if (figure := _draw(*each)) is not None]
+        drawn = [_draw(plot) for plot in _plots(_study(data), data)]
+    return [figure for figure in drawn if figure is not None]
 
 
-def _plots(study: "optuna.Study", data: ReportData) -> list[tuple[str, str, Callable[[], "go.Figure"]]]:
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    title: str
+    says: str
+    make: "Callable[[], go.Figure]"
+    height: int = 360
+
+
+def _plots(study: "optuna.Study", data: ReportData) -> list[_Plot]:
     from optuna import visualization as v
 
     metrics = [objective.metric for objective in data.objectives]
     several = len(metrics) > 1
     target: Callable[[Any], float] | None = (lambda t: t.values[0]) if several else None
-    name = metrics[0]
-    history = "Each dot is a trial, the line is the best so far."
-    common = {"target": target, "target_name": name}
-    plots: list[tuple[str, str, Callable[[], go.Figure]]] = []
-    if several:
+    common = {"target": target, "target_name": metrics[0]}
+    used = [p.name for p in data.space if any(p.name in trial.parameters for trial in data.trials)]
+    plots = [
+        _Plot("History", "Each dot is a trial, the line is the best so far.",
+              partial(v.plot_optimization_history, study, **common)),
+        _Plot("Importances", "How much of the differences between good trials each parameter explains (PED-ANOVA).",
+              partial(v.plot_param_importances, study, **common), height=110 + 30 * len(used)),
+        _Plot("Parallel coordinates", "Each line is a trial, the darker the better; drag along an axis to choose.",
+              partial(v.plot_parallel_coordinate, study, **common)),
+    ]  # fmt: skip
+    for first in range(0, len(used), A_ROW):
+        says = "The objective over each parameter; darker is later." if first == 0 else ""
+        row = used[first : first + A_ROW]
         plots.append(
-            (
-                "Pareto front",
-                "No red trial is beaten by another in every objective.",
-                lambda: v.plot_pareto_front(study, target_names=metrics),
-            )
+            _Plot("Slices" if first == 0 else "", says, partial(v.plot_slice, study, params=row, **common), 300)
         )
-    plots += [
-        ("History", history, lambda: v.plot_optimization_history(study, **common)),
-        (
-            "Parallel coordinates",
-            "Each line is a trial; drag along an axis to choose.",
-            lambda: v.plot_parallel_coordinate(study, **common),
-        ),
-        (
-            "Importances",
-            "How much of the differences between good trials each parameter explains (PED-ANOVA).",
-            lambda: v.plot_param_importances(study, **common),
-        ),
-        ("Slices", "The objective over each parameter; darker is later.", lambda: v.plot_slice(study, **common)),
-        ("Timeline", "When each trial ran and how it ended.", lambda: v.plot_timeline(study)),
-    ]
+    plots.append(_Plot("Timeline", "When each trial ran and how it ended.", partial(v.plot_timeline, study)))
+    if several:
+        says = "No red trial is beaten by another in every objective."
+        plots.insert(0, _Plot("Pareto front", says, partial(v.plot_pareto_front, study, target_names=metrics)))
     return plots
 
 
-def _draw(title: str, says: str, plot: Callable[[], "go.Figure"]) -> Figure | None:
+def _draw(plot: _Plot) -> Figure | None:
     try:
-        figure = plot()
+        figure = plot.make()
     except (ValueError, RuntimeError) as error:
-        logging.getLogger(__name__).debug("no plot %s: %s", title, error)
+        logging.getLogger(__name__).debug("no plot %s: %s", plot.title, error)
         return None
     if not figure.data:
         return None
-    _dress(figure, title)
-    return Figure(title, says, figure.to_json())
+    _dress(figure, plot.height)
+    return Figure(plot.title, plot.says, plot.height, figure.to_json())
 
 
-def _dress(figure: "go.Figure", title: str) -> None:
+def _dress(figure: "go.Figure", height: int) -> None:
     """Optuna's plots in the page's clothes."""
     figure.update_layout(
-        template="plotly_white", title=None, colorway=COLORS, autosize=True, width=None, height=380,
-        margin={"l": 60, "r": 30, "t": 30, "b": 50}, font={"family": "system-ui, sans-serif", "size": 12, "color": "#334155"},
+        template="plotly_white",
+        title=None,
+        colorway=COLORS,
+        autosize=True,
+        width=None,
+        height=height,
+        margin={"l": 60, "r": 30, "t": 30, "b": 50},
+        font={"family": "system-ui, sans-serif", "size": 12, "color": "#334155"},
         legend={"orientation": "h", "y": 1.12, "x": 0},
-    )  # fmt: skip
+    )
+    for axis in figure.select_xaxes(lambda axis: axis.type == "log"):
+        axis.update(dtick=1, exponentformat="power")
+    for trace in figure.data:
+        if trace.name in STATES:
+            trace.name, trace.marker.color = STATES[trace.name]
 
 
 def _study(data: ReportData) -> "optuna.Study":

@@ -10,7 +10,7 @@
   document.head.append(script);
   for (const source of document.querySelectorAll("script.figure")) {
     const figure = JSON.parse(source.textContent);
-    Plotly.newPlot(source.previousElementSibling, figure.data, figure.layout, { responsive: true, displaylogo: false });
+    Plotly.newPlot(source.previousElementSibling, figure.data, figure.layout, { responsive: true, displayModeBar: false });
   }
 })().catch((error) => {
   for (const plot of document.querySelectorAll(".plot")) plot.textContent = `This browser cannot draw the plots: ${error}`;

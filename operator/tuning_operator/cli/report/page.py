@@ -7,7 +7,7 @@ is escaped: names and messages were written by others.
 import base64
 import gzip
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -63,50 +63,40 @@ def _cards(data: ReportData) -> str:
     if best is not None:
         cards += [(f"best {name}", words.number(value), f"trial {best.number}") for name, value in best.values.items()]
     if data.final is not None:
-        tested = {name: value for name, value in data.final.metrics.items() if name.startswith("test_")}
-        cards += [(name, words.number(value), "final run, once") for name, value in list(tested.items())[:2]]
+        tested = [(name, value) for name, value in data.final.metrics.items() if name.startswith("test_")]
+        cards += [(name, words.number(value), "final run, once") for name, value in tested[:2]]
     counts = data.status.get("counts", {})
     failed = counts.get("failed", 0)
     ended = sum(counts.get(each, 0) for each in ("succeeded", "failed", "stopped"))
     cards.append(("trials", str(ended), f"{failed} failed" if failed else "none failed"))
-    times = [
-        t
-        for trial in (*data.trials, data.final)
-        if trial is not None
-        for t in (trial.start, trial.end)
-        if t is not None
-    ]
+    every = [*data.trials, *([data.final] if data.final is not None else [])]
+    times = [time for trial in every for time in (trial.start, trial.end) if time is not None]
     if times:
-        cards.append(
-            (
-                "time",
-                words.duration((max(times) - min(times)).total_seconds()),
-                min(times).strftime("%Y-%m-%d %H:%M UTC"),
-            )
-        )
+        took = words.duration((max(times) - min(times)).total_seconds())
+        cards.append(("time", took, min(times).strftime("%Y-%m-%d %H:%M UTC")))
     algorithm = data.status.get("algorithm", {})
     if algorithm:
         cards.append(("algorithm", algorithm["name"], algorithm.get("reason", "")))
-    return '<section class="cards">' + "".join(
+    return f'<section class="cards">{"".join(_card(*card) for card in cards)}</section>'
+
+
+def _card(label: str, value: str, hint: str) -> str:
+    return (
         f'<div class="card"><div class="label">{escape(label)}</div><div class="value">{escape(value)}</div>'
         f'<div class="hint">{escape(hint)}</div></div>'
-        for label, value, hint in cards
-    ) + "</section>"  # fmt: skip
+    )
 
 
 def _outcome(data: ReportData) -> str:
-    columns: list[str] = []
+    columns: list[tuple[str, str]] = []
     if data.best is not None:
-        columns.append("<div><h2>Best parameters</h2>" + _pairs(data.best.parameters) + "</div>")
-        columns.append(f"<div><h2>Metrics of trial {data.best.number}</h2>" + _pairs(data.best.metrics) + "</div>")
+        columns.append(("Best parameters", _pairs(data.best.parameters)))
+        columns.append((f"Metrics of trial {data.best.number}", _pairs(data.best.metrics)))
     if data.final is not None:
-        said = (
-            _pairs(data.final.metrics)
-            if data.final.metrics
-            else f"<p>{escape(data.final.message or data.final.state)}</p>"
-        )
-        columns.append(f"<div><h2>Final run</h2>{said}</div>")
-    return '<section class="columns">' + "".join(columns) + "</section>" if columns else ""
+        said = f"<p>{escape(data.final.message or data.final.state)}</p>"
+        columns.append(("Final run", _pairs(data.final.metrics) if data.final.metrics else said))
+    body = "".join(f"<div><h2>{escape(title)}</h2>{content}</div>" for title, content in columns)
+    return f'<section class="columns">{body}</section>' if columns else ""
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
@@ -115,11 +105,17 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 
 def _plots(figures: Sequence[Figure]) -> str:
-    return "\n".join(
-        f'<section><h2>{escape(figure.title)}</h2><p class="says">{escape(figure.says)}</p>'
-        f'<div class="plot"></div><script type="application/json" class="figure">{_script_safe(figure.json)}</script></section>'
-        for figure in figures
-    )
+    sections: list[str] = []
+    for figure in figures:
+        plot = (
+            f'<div class="plot" style="height: {figure.height}px"></div>'
+            f'<script type="application/json" class="figure">{_script_safe(figure.json)}</script>'
+        )
+        if figure.title:
+            sections.append(f'<h2>{escape(figure.title)}</h2><p class="says">{escape(figure.says)}</p>{plot}')
+        else:
+            sections[-1] += plot
+    return "\n".join(f"<section>{section}</section>" for section in sections)
 
 
 def _script_safe(text: str) -> str:
@@ -132,28 +128,34 @@ def _trials(data: ReportData) -> str:
     every = [*data.trials, *([data.final] if data.final is not None else [])]
     if not every:
         return ""
-    head = ["trial", "state", *metrics, *names, "time", "by", "what happened"]
-    rows = "\n".join(_trial_row(trial, metrics, names, trial is data.best) for trial in every)
+    eventful = any(_happened(trial) for trial in every)
+    head = ["trial", "state", *metrics, *names, "time", "by", *(["what happened"] if eventful else [])]
+    rows = "\n".join(_trial_row(trial, metrics, names, best=trial is data.best, eventful=eventful) for trial in every)
+    heads = "".join(f"<th>{escape(name)}</th>" for name in head)
     return (
-        '<section><h2>Trials</h2><p class="says">Click a heading to sort.</p><div class="wide"><table class="trials"><thead><tr>'
-        + "".join(f"<th>{escape(name)}</th>" for name in head)
-        + f"</tr></thead><tbody>\n{rows}\n</tbody></table></div></section>"
+        '<section><h2>Trials</h2><p class="says">Click a heading to sort.</p><div class="wide">'
+        f'<table class="trials"><thead><tr>{heads}</tr></thead><tbody>\n{rows}\n</tbody></table></div></section>'
     )
 
 
-def _trial_row(trial: TrialData, metrics: Sequence[str], names: Sequence[str], best: bool) -> str:
+def _trial_row(trial: TrialData, metrics: Sequence[str], names: Sequence[str], *, best: bool, eventful: bool) -> str:
     seconds = trial.seconds
-    cells: Iterable[tuple[str, object]] = [
+    cells: list[tuple[str, object]] = [
         (f"{trial.number}{' final' if trial.role == 'Final' else ''}", trial.number),
         (trial.state, trial.state),
         *((_value(trial, metric), _raw(trial, metric)) for metric in metrics),
-        *((_cell(trial.parameters.get(name)), trial.parameters.get(name)) for name in names),
+        *((_parameter(trial.parameters.get(name)), trial.parameters.get(name)) for name in names),
         ("" if seconds is None else words.duration(seconds), seconds),
         (trial.by, trial.by),
-        (_happened(trial), ""),
     ]
     shown = "".join(f'<td data-sort="{escape(json.dumps(raw))}">{escape(text)}</td>' for text, raw in cells)
+    if eventful:
+        shown += f'<td class="happened" data-sort="null">{escape(_happened(trial))}</td>'
     return f'<tr class="{escape(trial.state.lower())}{" best" if best else ""}">{shown}</tr>'
+
+
+def _parameter(value: Any) -> str:
+    return "" if value is None else words.parameter(value)
 
 
 def _raw(trial: TrialData, metric: str) -> float | None:
@@ -172,12 +174,10 @@ def _happened(trial: TrialData) -> str:
 
 
 def _conditions(data: ReportData) -> str:
-    conditions = data.status.get("conditions", ())
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(condition.get(key, '')))}</td>" for key in ("type", "status", "reason", "message"))
-        + f"<td>{escape(str(condition.get('lastTransitionTime', '')))}</td></tr>"
-        for condition in conditions
-    )  # fmt: skip
+    keys = ("type", "status", "reason", "message", "lastTransitionTime")
+    rows = ""
+    for condition in data.status.get("conditions", ()):
+        rows += "<tr>" + "".join(f"<td>{escape(str(condition.get(key, '')))}</td>" for key in keys) + "</tr>"
     head = "<tr><th>condition</th><th>status</th><th>reason</th><th>message</th><th>since</th></tr>"
     return f'<section><h2>Conditions</h2><div class="wide"><table>{head}{rows}</table></div></section>' if rows else ""
 
