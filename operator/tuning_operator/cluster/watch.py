@@ -85,9 +85,10 @@ class Watch:
     def _run(self) -> None:
         import kopf
 
+        from tuning_operator.cluster import informer
+
         registry = kopf.OperatorRegistry()
-        settings = kopf.OperatorSettings()
-        _quiet(settings)
+        settings = informer.settings()
         for kind in LABELLED:
             settings.watching.label_selectors[_same(kind)] = names.LABEL_STUDY_UID
         for kind in DECODERS:
@@ -147,22 +148,6 @@ class Watch:
                 self._loop.call_soon_threadsafe(callback, *args)
             except RuntimeError:  # closed just now: the process ends
                 return
-
-
-def _quiet(settings: Any) -> None:
-    """Only watch: what kopf would write, scan or retry for long is off."""
-    settings.posting.enabled = False
-    settings.posting.loggers = False
-    settings.scanning.disabled = True
-    settings.execution.max_workers = 1
-    settings.queueing.idle_timeout = 0.5  # one task for each object that has just changed, no longer
-    settings.queueing.error_delays = (1, 2, 5)
-    settings.watching.chunk_size = 500
-    settings.watching.reconnect_backoff = 0.05
-    settings.watching.connect_timeout = 5
-    settings.networking.request_timeout = 30
-    settings.networking.connect_timeout = 5
-    settings.networking.error_backoffs = (0.2, 0.5, 1, 2, 5)
 
 
 def _same(kind: Kind) -> Callable[[Any], bool]:
