@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.testcluster.realnode import RealCluster
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,3 +24,18 @@ def namespace(real_cluster: RealCluster) -> Iterator[str]:
     name = real_cluster.new_namespace(labels={"pod-security.kubernetes.io/enforce": "restricted"})
     yield name
     real_cluster.client.delete("namespaces", name)
+
+
+@pytest.fixture(scope="session")
+def operator_image(real_cluster: RealCluster) -> str:
+    return product_image(real_cluster, "operator")
+
+
+@pytest.fixture(scope="session")
+def trainer_image(real_cluster: RealCluster) -> str:
+    """With torch: the first build takes some ten minutes, a later change of code ten seconds."""
+    return product_image(real_cluster, "trainer")
+
+
+def product_image(cluster: RealCluster, target: str) -> str:
+    return cluster.image(f"tuning-{target}", dockerfile=ROOT / "Dockerfile", context=ROOT, target=target)

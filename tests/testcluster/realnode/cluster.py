@@ -74,6 +74,8 @@ class RealCluster(ControlPlane):
         if hasattr(self, "components"):
             super().stop(keep_files=keep_files)
         self.network.down()
+        if not keep_files:
+            unmount_below(RUN)
         self._held.close()
 
     def log_tails(self, lines: int = 40) -> str:

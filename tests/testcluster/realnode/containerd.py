@@ -145,8 +145,8 @@ class Containerd:
 
 
 def unmount_below(directory: Path) -> None:
-    """Unmount whatever is mounted in a directory, deepest first, and remove the directory."""
+    """Unmount a directory and whatever is mounted in it, deepest first, and remove it."""
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in sorted((m for m in mounts if m.startswith(f"{directory}/")), reverse=True):
+    for mount in sorted((m for m in mounts if f"{m}/".startswith(f"{directory}/")), reverse=True):
         subprocess.run(["umount", "--lazy", mount.replace("\\040", " ")], capture_output=True, check=False)
     shutil.rmtree(directory, ignore_errors=True)

@@ -30,6 +30,7 @@ BASE_HOOKS = (
 )
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "default-timeout", "retries", "proxy")
+RUN_ROOT = "/run/tuning-testcluster-images"
 IGNORED = {"__pycache__", ".git", ".venv"}
 
 
@@ -126,7 +127,7 @@ def _machine_settings(scratch: Path) -> Iterator[tuple[Path, str]]:
 def _hand_over(containerd: Containerd, reference: str) -> None:
     with tempfile.TemporaryDirectory(dir=cache_dir()) as directory:
         layout = Path(directory)
-        # buildah writes only blobs that are not there: layers that containerd has are linked, neither read nor copied.
+        # skopeo writes only blobs that are not there: layers that containerd has are linked, neither read nor copied.
         known = layout / "blobs" / "sha256"
         known.mkdir(parents=True)
         (layout / "oci-layout").write_bytes(oci.LAYOUT)
@@ -134,7 +135,10 @@ def _hand_over(containerd: Containerd, reference: str) -> None:
         if containerd.blobs().is_dir():
             for blob in containerd.blobs().iterdir():
                 os.link(blob, known / blob.name)
-        _buildah("push", "--disable-compression", "--format=oci", reference, f"oci:{layout}")
+        source = f"containers-storage:[overlay@{_storage()}+{RUN_ROOT}]{reference}"
+        # Not `buildah push`, which compresses every layer of a layout: minutes for an image with torch.
+        uncompressed = "--dest-oci-accept-uncompressed-layers"
+        _run(["skopeo", "copy", "--quiet", "--insecure-policy", uncompressed, source, f"oci:{layout}:image"])
         containerd.load(oci.layout_archive(layout, reference, without=containerd.blobs()))
 
 
@@ -149,8 +153,12 @@ def _remove_older(containerd: Containerd, reference: str) -> None:
 
 
 def _buildah(*words: str, check: bool = True) -> str:
-    root = cache_dir() / "node" / "buildah"
-    return _run(["buildah", "--root", str(root), "--runroot", "/run/tuning-testcluster/buildah", *words], check=check)
+    root = f"--root={_storage()}"
+    return _run(["buildah", root, f"--runroot={RUN_ROOT}", "--storage-driver=overlay", *words], check=check)
+
+
+def _storage() -> Path:
+    return cache_dir() / "node" / "buildah"
 
 
 def _run(command: Sequence[str], *, check: bool = True) -> str:

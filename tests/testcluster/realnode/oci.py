@@ -17,6 +17,7 @@ LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 MEDIA = "application/vnd.oci.image"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PIECE = 1 << 20
+END = b"\0" * 1024
 
 
 def pause_image(reference: str) -> Iterator[bytes]:
@@ -38,28 +39,36 @@ def pause_image(reference: str) -> Iterator[bytes]:
             "layers": [_descriptor(f"{MEDIA}.layer.v1.tar", layer)],
         }
     )
-    descriptor = _descriptor(f"{MEDIA}.manifest.v1+json", manifest)
-    descriptor["annotations"] = {"io.containerd.image.name": reference}
-    index = _json({"schemaVersion": 2, "manifests": [descriptor]})
-    blobs = {f"blobs/sha256/{_digest(blob)}": blob for blob in (layer, config, manifest)}
-    for name, content in ({"oci-layout": LAYOUT, "index.json": index} | blobs).items():
-        yield from _entry(name, len(content), io.BytesIO(content))
-    yield b"\0" * 1024
+    yield from _head(reference, manifest)
+    for blob in (config, layer):
+        yield from _entry(f"blobs/sha256/{_digest(blob)}", len(blob), io.BytesIO(blob))
+    yield END
 
 
 def layout_archive(layout: Path, reference: str, *, without: Path) -> Iterator[bytes]:
-    """An OCI layout directory with one image as an archive of this name, less the blobs that `without` has already."""
-    index = json.loads((layout / "index.json").read_text())
-    (descriptor,) = index["manifests"]
+    """An OCI layout directory as an archive of one image of this name.
+
+    Blobs that are in the directory `without` are left out: whoever takes the archive in has them.
+    """
+    blobs = layout / "blobs" / "sha256"
+    (descriptor,) = json.loads((layout / "index.json").read_text())["manifests"]
+    manifest = (blobs / _hex(descriptor)).read_bytes()
+    content = json.loads(manifest)
+    yield from _head(reference, manifest)
+    for name in dict.fromkeys(_hex(part) for part in (content["config"], *content["layers"])):
+        if not (without / name).exists():
+            with (blobs / name).open("rb") as blob:
+                yield from _entry(f"blobs/sha256/{name}", (blobs / name).stat().st_size, blob)
+    yield END
+
+
+def _head(reference: str, manifest: bytes) -> Iterator[bytes]:
+    descriptor = _descriptor(f"{MEDIA}.manifest.v1+json", manifest)
     descriptor["annotations"] = {"io.containerd.image.name": reference}
-    text = _json(index)
-    yield from _entry("oci-layout", len(LAYOUT), io.BytesIO(LAYOUT))
-    yield from _entry("index.json", len(text), io.BytesIO(text))
-    for blob in sorted((layout / "blobs" / "sha256").iterdir()):
-        if not (without / blob.name).exists():
-            with blob.open("rb") as content:
-                yield from _entry(f"blobs/sha256/{blob.name}", blob.stat().st_size, content)
-    yield b"\0" * 1024
+    index = _json({"schemaVersion": 2, "manifests": [descriptor]})
+    entries = {"oci-layout": LAYOUT, "index.json": index, f"blobs/sha256/{_digest(manifest)}": manifest}
+    for name, content in entries.items():
+        yield from _entry(name, len(content), io.BytesIO(content))
 
 
 def _entry(name: str, size: int, content: io.BufferedIOBase) -> Iterator[bytes]:
@@ -85,6 +94,10 @@ def _layer(files: Mapping[str, Path]) -> bytes:
 
 def _descriptor(media: str, blob: bytes) -> dict[str, Any]:
     return {"mediaType": media, "digest": f"sha256:{_digest(blob)}", "size": len(blob)}
+
+
+def _hex(descriptor: Mapping[str, Any]) -> str:
+    return str(descriptor["digest"]).partition(":")[2]
 
 
 def _digest(blob: bytes) -> str:

@@ -15,6 +15,7 @@ PACKAGES = {
     "ctr": "containerd",
     "runc": "runc",
     "buildah": "buildah",
+    "skopeo": "skopeo",
     "mmdebstrap": "mmdebstrap",
     "conntrack": "conntrack",
     "nft": "nftables",
