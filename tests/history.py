@@ -1,11 +1,10 @@
 """The history checker: did a recorded run of the system keep the promises P1-P8 of the design?
 
-A history is a list of facts in the order in which they took effect: writes (who wrote what) and observations (what the world did by
-itself). The simulator writes it as it goes; a cluster test makes one from the API server's audit log. The checker knows nothing of
-`decide`: it is a second, simpler opinion.
+A history is a list of facts in the order in which they took effect: writes (who wrote what) and observations (what
+the world did by itself). The simulator writes it as it goes; a cluster test makes one from the API server's audit
+log. The checker knows nothing of `decide`: it is a second, simpler opinion.
 
-    problems = check(history)
-    assert not problems, "\\n".join(map(str, problems))
+problems = check(history) assert not problems, "\\n".join(map(str, problems))
 """
 
 from __future__ import annotations
@@ -131,8 +130,18 @@ class Rests:
 
 
 Fact = (
-    SpecSet | Leads | TrialCreated | TrialRecorded | TrialVanished | RunCreated | RunGone | StatusWritten | Touched
-    | StudyDeleted | Remains | Rests
+    SpecSet
+    | Leads
+    | TrialCreated
+    | TrialRecorded
+    | TrialVanished
+    | RunCreated
+    | RunGone
+    | StatusWritten
+    | Touched
+    | StudyDeleted
+    | Remains
+    | Rests
 )
 
 
@@ -279,7 +288,9 @@ class _Checker:
         self.wrote(fact.at, fact.by, "the study's status")
         study.status_best = fact.best
         if study.specs and fact.best != study.best():
-            self.fail("P4", fact.at, f"status.best is trial {fact.best}, the best of the ledger is trial {study.best()}")
+            self.fail(
+                "P4", fact.at, f"status.best is trial {fact.best}, the best of the ledger is trial {study.best()}"
+            )
 
     def rests(self, fact: Rests) -> None:
         study = self.study(fact.study)
@@ -297,8 +308,9 @@ class _Checker:
 
 
 def check(history: Iterable[Fact], *, edit_lag: float = 5.0) -> list[Broken]:
-    """Every promise that this history breaks. `edit_lag`: how long after an edit of the limits a plan made before it may
-    still be carried out."""
+    """Every promise that this history breaks. `edit_lag`: how long after an edit of the limits a plan made before it
+    may still be carried out.
+    """
     checker = _Checker(edit_lag)
     for fact in history:
         checker.see(fact)

@@ -94,7 +94,7 @@ def _search(snapshot: Snapshot, desk: Desk) -> Search:
             if each.run is not None and each.live
         ),
         full=full,
-        exhausted=asked and (snapshot.exhausted or nothing_left(snapshot)),
+        exhausted=asked and nothing_left(snapshot),
         closed=desk.view.final is not None,
     )
 

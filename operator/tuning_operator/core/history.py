@@ -5,7 +5,7 @@ from tuning_operator.core.model import Snapshot
 from tuning_operator.search.space import compile_space
 from tuning_operator.search.types import Observation, Parameters
 
-UNTOLD = frozenset({"TooManyDisruptions", "RetriesExhausted"})
+UNTOLD = frozenset({"TooManyDisruptions"})
 """Failures that say nothing about the parameters."""
 
 
@@ -32,17 +32,18 @@ def observations(snapshot: Snapshot) -> tuple[Observation, ...]:
 
 
 def nothing_left(snapshot: Snapshot) -> bool:
-    """Whether the ledger alone shows that every point of the space was tried: so that a study which ended by this has
-    ended also for an operator that starts anew, before any search was asked."""
+    """Whether every point of the space was tried. The ledger itself says so where the space can be counted: what the
+    search said last may be older than a trial that was lost, and an operator that starts anew has not asked it yet."""
     try:
         space = compile_space(snapshot.study.spec.parameters)
     except ValueError:
         return False
-    size = space.size
-    if size is None or len(snapshot.trials) < size:
+    if space.size is None:
+        return snapshot.exhausted
+    if len(snapshot.trials) < space.size:
         return False
     tried = {space.key(observation.parameters) for observation in observations(snapshot)}
-    return len(tried - {None}) >= size
+    return len(tried - {None}) >= space.size
 
 
 def running(snapshot: Snapshot) -> dict[int, Parameters]:

@@ -19,6 +19,8 @@ DISRUPTIONS_MAX: Final = 20
 """Attempts lost without a fault of the trial, until it is given up: a node pool can be bad, a trial can bring nodes
 down.
 """
+BOUND_STARTS_MAX: Final = 2
+"""Where parameters are bound to the Job, they may keep the command from starting: then others get their turn."""
 COMPLETED: Final = "Completed"
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
 METRICS_UNAVAILABLE: Final = "MetricsUnavailable"
@@ -72,7 +74,7 @@ def judge(trial: Trial, run: Run, spec: StudySpec, *, now: float, proven: bool) 
     if code in (exit_codes.TRY_AGAIN, exit_codes.STOPPED):
         return _again(trial, run, spec, Again.RETRY)
     if failed_to_start(run):
-        if not proven:
+        if not proven and not (spec.trial.bind and run.attempt >= BOUND_STARTS_MAX):
             return Verdict(again=Again.START)
         return _failed(spec, run, START_FAILED, _describe(run))
     return _failed(spec, run, "NonZeroExit", _describe(run))

@@ -10,7 +10,6 @@ What `gather` promises:
   never go back in time while the process lives; after a start both are read from the API, not from a cache.
 * A run is in the snapshot as long as any of its pods or processes exists, also when its Job is gone already. An ended
   run stays in it until its trial has a result, also if the trial is at a later attempt by now.
-* `exhausted` is known before the first plan after a restart, or a finished study would look unfinished for a moment.
 
 What `act` promises:
 
@@ -150,7 +149,7 @@ class Snapshot:
     suggestions: Mapping[int, Suggestion] = field(default_factory=dict)
     """Ready suggestions by trial number, for numbers that have no trial yet."""
     exhausted: bool = False
-    """The search has no further point to suggest."""
+    """The search has no further point to suggest. Only asked for spaces that cannot be counted."""
     invalid: tuple[str, ...] = ()
     """Semantic errors of the spec (`path: value: remedy`); not empty: nothing may start."""
     problems: tuple[StartProblem, ...] = ()

@@ -1,0 +1,148 @@
+"""Runs a scenario to its end and gives its history. `python -m tests.sim.simulate SEED` replays one, line by line."""
+
+from __future__ import annotations
+
+import random
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from tests import history
+from tests.sim.clock import EPOCH, Clock, Process
+from tests.sim.nodes import Faults, Nodes
+from tests.sim.process import CrashError, Operator
+from tests.sim.scenario import CALM, Deed, Scenario, Window, scenario
+from tests.sim.world import World
+from tuning_operator.api.study import StudySpec
+from tuning_operator.core.model import Plan
+
+LONGEST = 200_000.0
+"""Virtual seconds after which a study that has not ended never will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    scenario: Scenario
+    facts: list[history.Fact]
+    world: World
+    plan: Plan | None
+    seconds: float
+    crashes: int
+
+    @property
+    def state(self) -> str:
+        return "Deleted" if self.world.deleted else str(self.world.status.get("state", ""))
+
+    @property
+    def broken(self) -> list[history.Broken]:
+        return history.check(self.facts, edit_lag=15.0)
+
+
+class Simulation:
+    def __init__(self, given: Scenario) -> None:
+        self.scenario = given
+        self.rng = random.Random(f"world-{given.seed}")
+        self.clock = Clock()
+        self.world = World(self.clock, given.study_spec(), uid=f"uid-{given.seed}")
+        self.nodes = Nodes(self.clock, self.world, self.rng, given.programs)
+        self.nodes.faults = given.faults
+        self.nodes.trouble = lambda: self._now(given.troubles)
+        self.nodes.faulty = lambda: self.clock.now - EPOCH < CALM
+        self.world.refusal = lambda: self._now(given.refusals) or None
+        self.world.listeners.append(self._notify)
+        self.crashes = 0
+        self.operator: Operator
+        self.process: Process
+        for deed in given.deeds:
+            self.clock.after(deed.at, lambda deed=deed: self._do(deed))
+        self._begin()
+
+    def run(self) -> Outcome:
+        self.clock.run(until=EPOCH + LONGEST, done=self._done)
+        plan = self.operator.plan
+        if self.world.deleted:
+            self.world.facts.append(history.Remains(self.clock.now, self.world.uid, self.world.left))
+        finished = plan is not None and plan.finished
+        self.world.facts.append(history.Rests(self.clock.now, self.world.uid, finished))
+        seconds = self.clock.now - EPOCH
+        return Outcome(self.scenario, self.world.facts, self.world, plan, seconds, self.crashes)
+
+    def _begin(self) -> None:
+        name = f"operator-{self.crashes}"
+        self.world.facts.append(history.Leads(self.clock.now, name))
+        self.operator = Operator(name, self.clock, self.world, self.rng, faults=self._faults)
+        self.process = Process(self.clock, self.operator.run(), on_exit=self._ended)
+
+    def _ended(self, error: BaseException | None) -> None:
+        if not isinstance(error, CrashError):
+            raise RuntimeError("the operator ended by itself") from error
+        self.crashes += 1
+        self.clock.after(self.rng.uniform(0.0, 20.0), self._begin)
+
+    def _notify(self) -> None:
+        """A watch event: soon, surely when the lag is over; or never, then only the next reading finds it."""
+        process = self.process if hasattr(self, "process") else None
+        faults = self._faults()
+        if process is None or self.rng.random() < faults.watch_lost:
+            return
+        self.clock.after(self.rng.uniform(0.0, 0.05), process.wake)
+        if faults.lag:
+            self.clock.after(faults.lag + 0.05, process.wake)
+
+    def _faults(self) -> Faults:
+        return self.scenario.faults if self.clock.now - EPOCH < CALM else Faults()
+
+    def _now(self, windows: tuple[Window, ...]) -> str:
+        at = self.clock.now - EPOCH
+        return next((window.what for window in windows if window.begin <= at < window.end), "")
+
+    def _do(self, deed: Deed) -> None:
+        if self.world.deleted:
+            return
+        spec = self.world.study.spec
+        match deed.what:
+            case "suspend":
+                self._edit(spec, suspend=deed.value)
+            case "limit":
+                name, value = deed.value
+                self._edit(spec, limits=spec.limits.model_copy(update={name: value}))
+            case "drop final":
+                self._edit(spec, final=None)
+            case "delete job" if self.world.jobs:
+                self.nodes.stop(self.rng.choice(list(self.world.jobs)))
+            case "forget status":
+                self.world.forget_status()
+            case "delete study":
+                self.world.delete_study()
+
+    def _edit(self, spec: StudySpec, **changes: Any) -> None:
+        self.world.edit(spec.model_copy(update=changes))
+
+    def _done(self) -> bool:
+        after_last_deed = self.clock.now - EPOCH > max((deed.at for deed in self.scenario.deeds), default=0.0)
+        if not after_last_deed:
+            return False
+        if self.world.deleted:
+            return self.clock.now - EPOCH > CALM + 300.0
+        plan = self.operator.plan
+        rests = plan is not None and plan.finished and not self.world.live and plan.status == self.world.status
+        return rests and self.operator.generation == self.world.study.generation
+
+
+def simulate(seed: int) -> Outcome:
+    return Simulation(scenario(seed)).run()
+
+
+def _main() -> None:
+    for argument in sys.argv[1:]:
+        outcome = simulate(int(argument))
+        print(outcome.scenario)
+        for fact in outcome.facts:
+            print(f"{fact.at - EPOCH:10.3f} {fact}")
+        print(f"{outcome.state} after {outcome.seconds:.1f} s, {outcome.crashes} crashes")
+        for broken in outcome.broken:
+            print(f"BROKEN {broken}")
+
+
+if __name__ == "__main__":
+    _main()
