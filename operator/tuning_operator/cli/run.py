@@ -92,6 +92,8 @@ def _display(options: argparse.Namespace) -> "TableDisplay | LinesDisplay":
     if options.output == "table" or (options.output is None and sys.stdout.isatty()):
         from rich.console import Console
 
+        from tuning_operator.cli.table import TableDisplay
+
         return TableDisplay(Console())
     return LinesDisplay(sys.stdout)
 

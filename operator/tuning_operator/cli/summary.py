@@ -28,7 +28,7 @@ def as_text(ledger: Ledger) -> str:
         lines += [f"        {name:<{width}}  {words.parameter(value)}" for name, value in best["parameters"].items()]
     final = status.get("final")
     if final is not None:
-        said = words.metrics(_test_first(final.get("metrics", {}))) or final.get("message", "")
+        said = words.metrics(_tested(final.get("metrics", {}))) or final.get("message", "")
         lines.append(f"final   {final['state'].lower()}: {said}")
     lines += [f"{name:<7} {path}" for name, path in weights(ledger).items()]
     failed = [trial for trial in ledger.trials if trial.result is not None and trial.result.state == "Failed"]
@@ -63,8 +63,9 @@ def _headline(ledger: Ledger) -> str:
     return f"{ledger.study.name} {state.lower()}{f': {message}' if message else ''}"
 
 
-def _test_first(metrics: dict[str, Any]) -> dict[str, Any]:
-    return dict(sorted(metrics.items(), key=lambda item: not item[0].startswith("test_")))
+def _tested(metrics: dict[str, Any]) -> dict[str, Any]:
+    """On test data, if there are any."""
+    return {name: value for name, value in metrics.items() if name.startswith("test_")} or metrics
 
 
 def _log(ledger: Ledger, trial: Trial) -> Path:

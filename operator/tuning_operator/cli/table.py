@@ -65,18 +65,20 @@ def picture(scene: Scene, *, height: int) -> RenderableType:
 def _head(scene: Scene) -> RenderableType:
     algorithm = scene.status.get("algorithm", {}).get("name", "")
     state = str(scene.status.get("state", ""))
-    return Text.assemble((scene.study.name, "bold"), f"  {state}", (f"  {algorithm}, {scene.parallel} at once", "dim"))
+    metric = scene.study.spec.objectives[0].metric
+    return Text.assemble(
+        (scene.study.name, "bold"), f"  {state}", (f"  {metric}, {algorithm}, {scene.parallel} at once", "dim")
+    )
 
 
 def _table(scene: Scene, most: int) -> Table:
-    metric = scene.study.spec.objectives[0].metric
-    table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
-    table.add_column("TRIAL", justify="right", no_wrap=True)
-    table.add_column("STATE", no_wrap=True)
-    table.add_column("PROGRESS", no_wrap=True, width=12)
-    table.add_column("NOW", justify="right", no_wrap=True)
-    table.add_column(f"BEST {metric}", justify="right", no_wrap=True)
-    table.add_column("TIME", justify="right", no_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
+    table.add_column("TRIAL", justify="right", no_wrap=True, min_width=7)
+    table.add_column("STATE", no_wrap=True, min_width=9)
+    table.add_column("PROGRESS", no_wrap=True, min_width=12)
+    table.add_column("NOW", justify="right", no_wrap=True, min_width=8)
+    table.add_column("BEST", justify="right", no_wrap=True, min_width=8)
+    table.add_column("TIME", justify="right", no_wrap=True, min_width=6)
     table.add_column("PARAMETERS", overflow="ellipsis", no_wrap=True, ratio=1)
     for row in _chosen(rows(scene), most):
         table.add_row(*_cells(row), style="bold" if row.is_best else None)
