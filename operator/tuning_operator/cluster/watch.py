@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,6 +49,8 @@ class Watch:
         self._namespaces = namespaces
         self._on_seen = on_seen
         self._on_restart = on_restart
+        self._waiting: deque[tuple[Seen, bool]] = deque()
+        """Handed over, not yet taken; waking the loop costs a system call, and events come in swarms."""
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="watch", daemon=True)
@@ -78,7 +81,7 @@ class Watch:
             except Exception as error:
                 log.error("the watch failed; it is started again", extra={"error": repr(error)[:1000]})
             self._ready.clear()
-            self._hand_over(self._on_restart)
+            self._call(self._on_restart)
             backoff = MIN_BACKOFF if time.monotonic() - began > 60 else min(MAX_BACKOFF, backoff * 2)
             self._stop.wait(backoff)
 
@@ -119,7 +122,9 @@ class Watch:
                 log.warning("an object cannot be read", extra={"resource": kind.plural, "error": repr(error)})
                 return
             if seen is not None:
-                self._hand_over(self._on_seen, seen, event["type"] == "DELETED")
+                self._waiting.append((seen, event["type"] == "DELETED"))
+                if len(self._waiting) == 1:
+                    self._call(self._take)
 
         return handle
 
@@ -142,10 +147,20 @@ class Watch:
             proxy_url=configuration.proxy,
         )
 
-    def _hand_over(self, callback: Callable[..., None], *args: object) -> None:
+    def _take(self) -> None:
+        """In the other loop. An event that comes while the last one is taken finds an empty queue and wakes it
+        again."""
+        while self._waiting:
+            seen, deleted = self._waiting[0]
+            try:
+                self._on_seen(seen, deleted)
+            finally:
+                self._waiting.popleft()
+
+    def _call(self, callback: Callable[[], None]) -> None:
         if self._loop is not None and not self._loop.is_closed():
             try:
-                self._loop.call_soon_threadsafe(callback, *args)
+                self._loop.call_soon_threadsafe(callback)
             except RuntimeError:  # closed just now: the process ends
                 return
 

@@ -7,11 +7,11 @@ later, by itself; nothing here waits for another study.
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuning_operator.api.trial import Role
+from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.cluster.act import Actor
 from tuning_operator.cluster.errors import ApiError
 from tuning_operator.cluster.gather import gather, holes
@@ -25,13 +25,14 @@ from tuning_operator.cluster.statuses import Statuses, unreadable_status
 from tuning_operator.cluster.store import Key, Known, Store
 from tuning_operator.core.decide import decide
 from tuning_operator.core.history import observations
-from tuning_operator.core.model import CreateTrial, Plan, Snapshot, StartRun, Study
+from tuning_operator.core.model import Action, CreateTrial, Plan, RecordAttempt, Snapshot, StartRun, Study
 from tuning_operator.search.lookahead import Inputs, LookAhead
 from tuning_operator.search.suggest import Problem
 
 log = logging.getLogger(__name__)
 
 REREAD_SECONDS = 60.0
+RUNNING_RECORDED_AFTER = 3.0
 FINISHED_REREAD_SECONDS = 600.0
 """Also a finished study is looked for now and then: its deletion may have been missed."""
 
@@ -173,7 +174,8 @@ class Worker:
 
     async def _apply(self, known: Known, memory: Memory, snapshot: Snapshot, plan: Plan) -> None:
         study = snapshot.study
-        wrote = await self._actor.act(known, study, plan.actions, snapshot.trials)
+        actions, later = _without_haste(plan.actions, self._now())
+        wrote = await self._actor.act(known, study, actions, snapshot.trials)
         if plan.suggest and memory.problem is not None:
             self._request(known, memory, snapshot, list(plan.suggest))
         elif plan.finished:
@@ -189,8 +191,9 @@ class Worker:
         else:
             due = FINISHED_REREAD_SECONDS if plan.requeue_after is None else min(plan.requeue_after, REREAD_SECONDS)
             self._queue.add_after(key, due)
-        if wait is not None:
-            self._queue.add_after(key, wait)
+        for delay in (wait, later):
+            if delay is not None:
+                self._queue.add_after(key, delay)
 
     def _request(self, known: Known, memory: Memory, snapshot: Snapshot, numbers: list[int]) -> None:
         if memory.problem is None:
@@ -201,6 +204,21 @@ class Worker:
             if trial.result is None and trial.role is Role.SEARCH
         }
         self._lookahead.request(known.uid, Inputs(memory.problem, observations(snapshot), running), numbers)
+
+
+def _without_haste(actions: Sequence[Action], now: float) -> tuple[tuple[Action, ...], float | None]:
+    """Leaves out that a trial has just begun to run: nothing depends on it, and a short trial's end says it too."""
+    kept: list[Action] = []
+    later: float | None = None
+    restarted = {action.trial for action in actions if isinstance(action, StartRun)}
+    for action in actions:
+        if isinstance(action, RecordAttempt) and action.state is TrialState.RUNNING and action.trial not in restarted:
+            left = (action.started_at or 0.0) + RUNNING_RECORDED_AFTER - now
+            if 0 < left <= RUNNING_RECORDED_AFTER + 1:
+                later = left if later is None else min(later, left)
+                continue
+        kept.append(action)
+    return tuple(kept), later
 
 
 def _memory(known: Known) -> Memory:
