@@ -139,8 +139,8 @@ def _model(
     )
     for _ in range(_MODEL_DRAWS):
         parameters = model.point()
-        if problem.space.key(parameters) not in seen:
+        if parameters is not None and problem.space.key(parameters) not in seen:
             reason = f"model of {useful} results"
             return Suggestion(parameters, by=AlgorithmName.TPE.value, known=known.results, reason=reason)
-    reason = f"random: the model of {useful} results proposes points already tried"
+    reason = f"random: the model of {useful} results proposes nothing new"
     return Suggestion(_random(problem, seen, number), by=AlgorithmName.RANDOM.value, known=known.results, reason=reason)

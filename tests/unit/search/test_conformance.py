@@ -11,7 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.search.spaces import FINITE, SPACES, a_problem, a_study, identity, loss
+from tests.unit.search.spaces import (
+    FINITE,
+    SPACES,
+    a_choice,
+    a_float,
+    a_problem,
+    a_study,
+    an_int,
+    identity,
+    loss,
+    when,
+)
+from tuning_operator.api.study import Parameter
 from tuning_operator.search.seeds import draw
 from tuning_operator.search.suggest import Problem, problem, suggest
 from tuning_operator.search.types import Exhausted, Observation, Parameters, Suggestion
@@ -198,6 +210,36 @@ def test_several_objectives(algorithm: str, space: str) -> None:
     history = random_history(task, 12, objectives=2)
     history[3] = Observation(3, history[3].parameters, None, infeasible=True)
     assert task.space.problems(expect(suggest(task, history=history, running={}, number=12))) == ()
+
+
+BIG = 2**53
+EXTREMES = {
+    "every whole number": [an_int("x", -BIG, BIG)],
+    "every whole number on a log scale": [an_int("x", 1, BIG, scale="Log")],
+    "a step of seven": [an_int("x", -BIG, BIG, step=7)],
+    "very fine steps": [a_float("x", 0, 1e6, step=1e-9)],
+    "the widest range": [a_float("x", -1e18, 1e18)],
+    "the widest log range": [a_float("x", 1e-300, 1e18, scale="Log")],
+    "the smallest range": [a_float("x", 0, 5e-324)],
+    "two neighbouring numbers": [a_float("x", 1.0, 1.0000000000000002, scale="Log")],
+    "64 numbers": [a_float(f"x{index}", 0, 1) for index in range(64)],
+    "64 choices": [a_choice(f"x{index}", *range(256)) for index in range(64)],
+    "two on a log scale": [an_int("x", 1, 2, scale="Log"), a_float("y", 0, 1)],
+    "one value": [a_choice("x", 1), a_float("y", 0, 1, when=[when("x", 1)])],
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("startup", [0, 3])
+@pytest.mark.parametrize("algorithm", ["Random", "TPE"])
+@pytest.mark.parametrize("parameters", EXTREMES.values(), ids=EXTREMES)
+def test_extreme_spaces(parameters: list[Parameter], algorithm: str, startup: int) -> None:
+    task = a_problem(parameters, algorithm=algorithm, startup_trials=startup)
+    history: list[Observation] = []
+    for number in range(8):
+        point = expect(suggest(task, history=history, running={}, number=number))
+        assert task.space.problems(point) == ()
+        history.append(Observation(number, point, (float(number % 3),)))
 
 
 @pytest.mark.parametrize("algorithm", ["Random", "TPE"])
