@@ -66,6 +66,8 @@ def load_text(text: str, *, source: str = "<text>") -> list[Document]:
     if text.lstrip()[:1] == "{":
         try:
             return [Document(source, _json(text, source))]
+        except RecursionError as error:
+            raise BadFileError(f"{source}: is nested too deeply; write it flatter") from error
         except json.JSONDecodeError:
             pass  # a YAML flow mapping may begin so, too
     return list(_yaml(text, source))
@@ -101,8 +103,10 @@ def _yaml(text: str, source: str) -> Iterator[Document]:
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise BadFileError(f"{source}{line}: is no YAML: {error.problem or error.context}") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise BadFileError(f"{source}: is no YAML: {error}") from error
+    except RecursionError as error:
+        raise BadFileError(f"{source}: is nested too deeply; write it flatter") from error
     finally:
         loader.dispose()
 

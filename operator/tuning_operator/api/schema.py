@@ -35,17 +35,20 @@ def problems(schema: Schema, document: Any, path: str = "") -> list[Problem]:
 
 
 def _completed(schema: Schema, value: Any) -> Any:
+    """A null is as good as absent where it is not a value of its own; only in a list it stays."""
     if isinstance(value, dict):
-        for name, child in schema.get("properties", {}).items():
-            if value.get(name) is None and "default" in child:
-                value[name] = copy.deepcopy(child["default"])
-            if name in value:
-                value[name] = _completed(child, value[name])
-        if isinstance(rest := schema.get("additionalProperties"), dict):
-            for name in value.keys() - schema.get("properties", {}).keys():
-                value[name] = _completed(rest, value[name])
-    elif isinstance(value, list) and "items" in schema:
-        return [_completed(schema["items"], item) for item in value]
+        fields: dict[str, Schema] = schema.get("properties", {})
+        rest = schema.get("additionalProperties") or {}
+        for name in [*value]:
+            child = fields.get(name, rest)
+            if value[name] is None and child and not child.get("nullable"):
+                del value[name]
+        for name, child in fields.items():
+            if "default" in child:
+                value.setdefault(name, copy.deepcopy(child["default"]))
+        return {name: _completed(fields.get(name, rest), child) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_completed(schema.get("items", {}), item) for item in value]
     return value
 
 

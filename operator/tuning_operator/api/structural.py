@@ -109,7 +109,7 @@ def _convert_object(node: Schema, out: Schema, definitions: dict[str, Schema], w
         _need_bound(out, "maxProperties", where)
     else:
         # Values without a schema rather than an object without one: then `==` in a rule sees every key.
-        out["additionalProperties"] = {PRESERVE: True}
+        out["additionalProperties"] = {PRESERVE: True, "nullable": True}
         _need_bound(out, "maxProperties", where)
 
 

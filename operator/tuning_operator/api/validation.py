@@ -87,12 +87,8 @@ def validate(document: Any, *, service_accounts: Collection[str] = ()) -> Verdic
         return Verdict(tuple(refused), (), None)
     try:
         spec = StudySpec.model_validate(completed(document)["spec"])
-    except ValidationError as error:  # the schema says the same, so that this is a mistake of ours; still no traceback
-        found = tuple(
-            Problem(".".join(map(str, ("spec", *each["loc"]))), shown(each["input"]), each["msg"])
-            for each in error.errors(include_url=False)
-        )
-        return Verdict(found, (), None)
+    except ValidationError as error:
+        return Verdict((), tuple(model_problems(error)), None)
     invalid = tuple(semantic_problems(spec, service_accounts=service_accounts))
     return Verdict((), invalid, None if invalid else spec)
 
@@ -118,6 +114,20 @@ def refusals(document: Any) -> list[Problem]:
     whole = completed(document)
     problems += schema.problems(_study(), {name: value for name, value in whole.items() if name != "status"})
     return problems + broken(STUDY_RULES, whole)
+
+
+def model_problems(error: ValidationError, path: str = "spec") -> list[Problem]:
+    """What pydantic says of what the schema let pass: a null among scalars, or an object of another version."""
+    found: dict[str, Problem] = {}
+    for each in error.errors(include_url=False):
+        *way, last = each["loc"]
+        union = last in ("str", "int", "float", "bool") and bool(way) and isinstance(way[-1], int)
+        where = path + "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}" for part in (way if union else each["loc"])
+        )
+        remedy = "write a string, a number, true or false" if union else each["msg"]
+        found.setdefault(where, Problem(where, shown(each["input"]), remedy))
+    return list(found.values())
 
 
 def refused_changes(old: Any, new: Any) -> list[Problem]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tuning_operator.api.base import JSONScalar
+from tuning_operator.api.problem import shown
 from tuning_operator.api.study import FloatRange, IntRange, Parameter
 
 TOLERANCE = 1e-9
@@ -34,7 +35,7 @@ def can_be(parameter: Parameter, value: JSONScalar) -> bool:
 def described(parameter: Parameter) -> str:
     """The values that a parameter can take, in words."""
     if parameter.choice is not None:
-        return f"one of {', '.join(map(str, parameter.choice))}"
+        return f"one of {', '.join(map(shown, parameter.choice))}"
     held = parameter.int_ or parameter.float_
     if held is None:
         return "nothing"
