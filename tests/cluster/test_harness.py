@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +16,8 @@ from tests.testcluster.cluster import Cluster
 from tests.testcluster.control_plane import ControlPlane
 from tests.testcluster.fakenode import FakeNode, Rule
 from tests.testcluster.fakenode.objective import bowl
+
+ROOT = Path(__file__).parents[2]
 
 
 def a_job(name: str, parameters: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
@@ -150,3 +156,25 @@ def test_an_api_server_that_is_killed_comes_back_with_everything() -> None:
         assert terminated(the_pod(own, namespace, "one", "Succeeded"))["exitCode"] == 0
         agents = {event["userAgent"] for event in own.audit_events()}
         assert {"fake-node/running", "fake-node/ended"} <= agents
+
+
+def test_nothing_outlives_a_test_run_that_is_killed(tmp_path: Path) -> None:
+    script = f"""
+import os, pathlib, signal
+from tests.testcluster.processes import Process
+child = Process("child", ["sleep", "600"], log=pathlib.Path({str(tmp_path / "log")!r}))
+child.start()
+print(child.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    child = int(run.stdout)
+
+    def gone() -> bool:
+        try:
+            return ") Z " in Path(f"/proc/{child}/stat").read_text()
+        except FileNotFoundError:
+            return True
+
+    assert run.returncode == -signal.SIGKILL
+    eventually(gone, timeout=10, what="the end of the child")

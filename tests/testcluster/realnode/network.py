@@ -22,11 +22,13 @@ class PodNetwork:
     def __init__(self, directory: Path) -> None:
         self.config = directory / "net.d"
         self._leases = directory / "leases"
-        self._forwarding = FORWARDING.read_text()
+        self._before = directory / "ip_forward"
 
     def up(self) -> None:
         """Make the bridge, from whatever an earlier run left."""
         self._remove()
+        if not self._before.exists():  # a run that was killed has left what was before it
+            self._before.write_text(FORWARDING.read_text())
         self.config.mkdir(parents=True, exist_ok=True)
         (self.config / "10-bridge.conflist").write_text(json.dumps(self._conflist()))
         _ip("link", "add", BRIDGE, "type", "bridge")
@@ -38,7 +40,8 @@ class PodNetwork:
         self._remove()
         for family in ("ip", "ip6"):
             subprocess.run(["nft", "delete", "table", family, "kube-proxy"], capture_output=True, check=False)
-        FORWARDING.write_text(self._forwarding)  # the bridge plugin switches it on
+        if self._before.exists():
+            FORWARDING.write_text(self._before.read_text())  # the bridge plugin switches it on
 
     def _remove(self) -> None:
         subprocess.run(["ip", "link", "delete", BRIDGE], capture_output=True, check=False)
