@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.unit.search import optuna_reference
 from tuning_operator.api.study import Goal, Parameter, StudySpec
 from tuning_operator.search.known import Known
 from tuning_operator.search.lookahead import Inputs, LookAhead
@@ -82,6 +81,8 @@ def cost() -> None:
 
 
 def _cost(name: str, task: Problem, size: int) -> None:
+    from tests.unit.search import optuna_reference  # `memory` measures what Optuna adds
+
     history = a_history(task, size)
     times = 3 if size > 1_000 else 15
     kept = Known(task.space)
