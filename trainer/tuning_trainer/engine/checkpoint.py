@@ -133,6 +133,7 @@ def _flat(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
 
 def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     missing = "absent"
-    names = [n for n in sorted({*there, *here}) if there.get(n, missing) != here.get(n, missing)]
+    names = [n for n in {*there, *here} if there.get(n, missing) != here.get(n, missing)]
+    names.sort(key=lambda name: (not name.endswith("name"), name))  # another member explains all its other settings
     told = [f"{n} was {there.get(n, missing)!r} and is {here.get(n, missing)!r}" for n in names[:3]]
     return ", ".join(told) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,54 @@
+"""Device, threads and compilation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tuning_trainer.engine import compiling, device
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"),
+    [("max 100000", None), ("150000 100000", 2), ("50000 100000", 1), ("400000 100000", 4), ("", None), ("a b", None)],
+)
+def test_the_cpu_limit_of_the_container(tmp_path: Path, text: str, cpus: int | None) -> None:
+    file = tmp_path / "cpu.max"
+    file.write_text(text)
+    assert device.cgroup_cpus(file) == cpus
+    assert device.cgroup_cpus(tmp_path / "absent") is None
+
+
+def test_threads_are_as_told_or_what_there_is() -> None:
+    assert device.default_threads({"OMP_NUM_THREADS": "3"}) == 3
+    assert 1 <= device.default_threads({}) <= device.MAX_DEFAULT_THREADS
+    assert device.default_threads({"OMP_NUM_THREADS": "many"}) == device.default_threads({})
+
+
+def test_a_model_that_cannot_be_compiled_is_used_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from torch._dynamo.exc import Unsupported
+
+    def refuse(module: nn.Module) -> object:
+        def call(inputs: torch.Tensor) -> torch.Tensor:
+            raise Unsupported("no C++ compiler", "x")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    module = nn.Linear(2, 1)
+    model = compiling.compiled(module)
+    inputs = torch.ones(3, 2)
+    assert torch.equal(model(inputs), module(inputs))
+    assert torch.equal(model(inputs), module(inputs))
+    assert capsys.readouterr().err.count("torch.compile is not used") == 1
+
+
+def test_an_error_of_the_model_is_not_hidden_by_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda module: module)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        compiling.compiled(nn.Linear(2, 1))(torch.ones(3, 5))
