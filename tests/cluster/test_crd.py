@@ -99,7 +99,7 @@ def test_every_problem_of_a_study_is_told_at_once(cluster: Cluster) -> None:
     assert len(ours) == 6
     for problem in ours:
         assert problem.path in said
-        assert problem.remedy.replace('"', '"') in said, problem
+        assert problem.remedy in said, problem
 
 
 YAML = """\
@@ -109,39 +109,39 @@ metadata: {name: yaml}
 spec:
   objectives: [{metric: acc, goal: Maximize}]
   parameters:
-  - {name: x, choice: [1e-4, 1E3, 1.0, .5, +1, 017, 0o17, 0x1f, 0b11, 09, 1_000, yes, Off, y, "y", 2001-01-01, 1:30, 1e25, inf]}
+  - name: x
+    choice: [1e-4, 1E3, 1.0, .5, +1, 017, 0o17, 0x1f, 0b11, -0b1, 09, 1_000, 1e25, 1e400, 99999999999999999999]
+  - name: z
+    choice: [yes, Off, y, "y", 2001-01-01, 1:30, inf, 'on', 6h, -, 1.2.3, !!str 1, !!float 1]
   limits: {trials: 1e1}
   trial:
-    trainer: {on: [~, null, "null"], 1: 2, text: |
-      a}
-    template: &t {metadata: {labels: {a: b}}}
+    template: {metadata: &m {labels: {a: b}, annotations: {}}}
+    trainer:
+      on: [~, null, "null"]
+      1: 2
+      text: |
+        1
+      folded: >-
+        yes
+      merged: {<<: *m, labels: c}
 """
 
 
 def test_files_are_read_as_kubectl_reads_them(cluster: Cluster, namespace: str) -> None:
-    theirs = json.loads(
-        cluster.kubectl(
-            "create",
-            "--dry-run=client",
-            "-o",
-            "json",
-            "-n",
-            namespace,
-            "-f",
-            "-",
-            stdin=YAML.replace("|\n      a}", "a}"),
-        )
-    )
-    (ours,) = load_text(YAML.replace("|\n      a}", "a}"))
-    assert ours.value["spec"] == theirs["spec"]
-    assert [type(each) for each in ours.value["spec"]["parameters"][0]["choice"]] == [
-        type(each) for each in theirs["spec"]["parameters"][0]["choice"]
-    ]
+    printed = cluster.kubectl("create", "--dry-run=client", "-o", "json", "-n", namespace, "-f", "-", stdin=YAML)
+    theirs = json.loads(printed)["spec"]
+    (ours,) = load_text(YAML)
+    assert ours.value["spec"] | {"parameters": []} == theirs | {"parameters": []}
+    for mine, kubectls in zip(ours.value["spec"]["parameters"], theirs["parameters"], strict=True):
+        for our, their in zip(mine["choice"], kubectls["choice"], strict=True):
+            assert our == their
+            assert isinstance(our, bool) == isinstance(their, bool)
 
 
-def test_kubectl_refuses_numbers_that_are_none(cluster: Cluster, namespace: str) -> None:
+@pytest.mark.parametrize("word", [".inf", "-.INF", ".nan"])
+def test_kubectl_refuses_what_is_no_number(cluster: Cluster, namespace: str, word: str) -> None:
     with pytest.raises(KubectlError, match="unsupported value"):
-        cluster.apply(YAML.replace("1e25", ".inf").replace("|\n      a}", "a}"), namespace=namespace)
+        cluster.apply(YAML.replace("1e25", word), namespace=namespace)
 
 
 def test_kubectl_explains_every_field(cluster: Cluster) -> None:

@@ -202,7 +202,8 @@ def plain(text: str) -> str | int | float | bool | None:
     if found := INTEGER.match(digits):
         sign, _, hexadecimal, binary, octal, decimal = found.groups()
         value = next(int(part, base) for part, base in _bases(hexadecimal, binary, octal, decimal) if part is not None)
-        return -value if sign == "-" else value
+        value = -value if sign == "-" else value
+        return value if -(2**63) <= value < 2**63 else float(value)
     return text if not FLOAT.match(digits) or math.isinf(float(digits)) else _number(digits)
 
 

@@ -12,17 +12,18 @@ Schema = dict[str, Any]
 
 SPEC: Schema = study_schema()["properties"]["spec"]
 
-NAMES = ("lr", "LR", "l.r", "l-r", "x", "optimizer", "1x", "")
-NUMBERS = (-1, 0, 1, 2, 3, 10, 2.5, 0.1, -0.5, 1e-9, 2**31, 2**53, 2**53 + 1, 10**18, 1e300, 10001)
+NAMES = ("lr", "LR", "l.r", "x", "y", "z", "a", "b", "c", "optimizer", "1x")
+NUMBERS = (-1, 0, 1, 2, 3, 10, 2.5, 0.1, -0.5, 1e-9, 2**53, 2**53 + 1, 1e300, 10001)
 WEIRD = (None, True, False, 0, 1, 1.5, -1, "", "a", "Log", "0", [], {}, [1], {"a": 1}, 10**20, "x" * 2000)
 
 
 def studies() -> st.SearchStrategy[dict[str, Any]]:
-    """Studies of which about half are good: the base, with some fields replaced by random ones."""
-    fields = st.fixed_dictionaries(
-        {}, optional={name: _node(child, name) for name, child in SPEC["properties"].items()}
+    """The base with some fields replaced by random ones, and sometimes one value replaced by a weird one."""
+    names = st.lists(st.sampled_from(WORKING), max_size=2, unique=True) | st.lists(
+        st.sampled_from([*FIELDS]), max_size=2
     )
-    return st.builds(_merged, fields, st.lists(_damage(), max_size=2))
+    fields = names.flatmap(lambda held: st.fixed_dictionaries({each: FIELDS[each] for each in held}))
+    return st.builds(_merged, fields, st.just([]) | st.lists(_damage(), max_size=1))
 
 
 def _merged(fields: dict[str, Any], damage: list[tuple[int, Any]]) -> dict[str, Any]:
@@ -50,6 +51,8 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 def _node(schema: Schema, name: str) -> st.SearchStrategy[Any]:
     """Mostly what the schema takes, as far as one field can tell."""
     match schema.get("type"):
+        case "object" if "choice" in schema.get("properties", {}):
+            return _parameter(schema)
         case "object" if "properties" in schema:
             required = schema.get("required", [])
             parts = {key: _node(child, key) for key, child in schema["properties"].items()}
@@ -69,23 +72,46 @@ def _node(schema: Schema, name: str) -> st.SearchStrategy[Any]:
                 {
                     "name": NAMES,
                     "parameter": NAMES,
-                    "metric": ("acc", "val_loss", "a:b", "a-b"),
-                    "to": ("/spec/a", "/spec/a/0", "spec", "/a~1b", "/a~b"),
-                    "duration": ("1h", "90s", "1h1m1s", "1s1m", "1.5h", "h"),
-                    "timeout": ("1h", "90s", ""),
-                    "path": ("/m", "m"),
-                }.get(name, ("a", "a.b", "A", "nvidia.com/gpu"))
+                    "metric": ("acc", "val_loss", "a:b", "c", "d", "a-b"),
+                    "to": ("/spec/a", "/spec/a/0", "/spec/b", "/a~1b", "/a~b"),
+                    "duration": ("1h", "90s", "1h1m1s", "2m", "3h", "1s1m", "1.5h", "h"),
+                    "timeout": ("1h", "90s", "3m", ""),
+                    "path": ("/m", "/", "m"),
+                }.get(name, ("a", "a.b", "b", "nvidia.com/gpu"))
             )
         case "integer":
             whole = [number for number in NUMBERS if isinstance(number, int)]
-            return st.sampled_from([*whole, 2.5]) | st.integers(1, 5)
+            return st.integers(1, 5) | st.integers(1, 5) | st.sampled_from([*whole, 2.5])
         case "number":
-            return st.sampled_from(NUMBERS) | st.floats(-3, 3).map(_as_json)
+            return st.floats(0, 3).map(_as_json) | st.sampled_from(NUMBERS)
         case "boolean":
             return st.booleans()
         case _:
-            return st.sampled_from(("a", "b", 1, 2, 0.5, True, False, "1", {}, [], [1]))
+            return st.sampled_from(("a", "b", "c", 1, 2, 3, 4, 0.5, True, False, "1", "d", "e", {}, [1]))
+
+
+def _parameter(schema: Schema) -> st.SearchStrategy[Any]:
+    """One kind of values most of the time, and ranges the right way round."""
+    parts = {key: _node(child, key) for key, child in schema["properties"].items()}
+    kinds = [{kind: parts[kind]} for kind in ("float", "int", "choice")]
+    one = st.sampled_from(kinds).flatmap(lambda kind: st.fixed_dictionaries({"name": parts["name"]} | kind))
+    rest = {key: part for key, part in parts.items() if key != "name"}
+    return st.one_of(
+        one.map(_ordered), one.map(_ordered), st.fixed_dictionaries({"name": parts["name"]}, optional=rest)
+    )
+
+
+def _ordered(parameter: Any) -> Any:
+    for kind in ("float", "int"):
+        held = parameter.get(kind)
+        if held and held["min"] > held["max"]:
+            held["min"], held["max"] = held["max"], held["min"]
+    return parameter
 
 
 def _as_json(value: float) -> float:
     return int(value) if value.is_integer() else value
+
+
+FIELDS = {name: _node(child, name) for name, child in SPEC["properties"].items()}
+WORKING = ("objectives", "parameters", "algorithm", "limits", "trial", "metrics", "final", "suspend")
