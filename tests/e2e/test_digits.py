@@ -1,0 +1,170 @@
+"""The whole product on a real node: images from the Dockerfile, the chart, real torch trials in restricted pods.
+
+One study, looked at from all sides while it runs and after it: it is the slowest test of all.
+"""
+
+from __future__ import annotations
+
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.helm import CHART, helm, settings
+from tests.testcluster.client import eventually
+from tests.testcluster.realnode import RealCluster
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "digits-lenet.yaml"
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+FEWER = {"trials": 6, "parallel": 2, "failures": 2}
+"""Limits that two cores get through in time; everything else is the example as it stands."""
+GOOD = 0.97
+
+pytestmark = pytest.mark.timeout(2400)  # a cold build of the trainer's image is most of it
+
+
+class Study:
+    """The study under test and what there is of it."""
+
+    def __init__(self, cluster: RealCluster, namespace: str, manifest: dict[str, Any]) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.manifest = manifest
+        self.name: str = manifest["metadata"]["name"]
+
+    def kubectl(self, *args: str, stdin: dict[str, Any] | None = None) -> str:
+        return self.cluster.kubectl("-n", self.namespace, *args, stdin=stdin)
+
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = self.cluster.client.get("tuningstudies", self.name, self.namespace).get("status", {})
+        return status
+
+    def trials(self) -> list[dict[str, Any]]:
+        return self.cluster.client.list("tuningtrials", self.namespace)
+
+    def trial_pods(self) -> list[dict[str, Any]]:
+        return self.cluster.client.list("pods", self.namespace, labels="tuning.study/study=digits-lenet")
+
+
+def image_settings(operator: str, trainer: str) -> list[str]:
+    """Chart values for images that are on the node already."""
+    chosen: dict[str, object] = {"image__pullPolicy": "IfNotPresent"}
+    for prefix, reference in (("image", operator), ("trainer__image", trainer)):
+        repository, _, tag = reference.rpartition(":")
+        chosen |= {f"{prefix}__repository": repository, f"{prefix}__tag": tag}
+    return settings(**chosen)
+
+
+@pytest.fixture(scope="module")
+def system(real_cluster: RealCluster, operator_image: str, trainer_image: str) -> Iterator[str]:
+    """The namespace that the operator is installed in, and runs."""
+    name = real_cluster.new_namespace("system", labels=RESTRICTED)
+    images = image_settings(operator_image, trainer_image)
+    helm(real_cluster, "install", "tuning", str(CHART), "-n", name, "--wait", "--timeout=90s", *images)
+    yield name
+    helm(real_cluster, "uninstall", "tuning", "-n", name)
+
+
+@pytest.fixture(scope="module")
+def study(real_cluster: RealCluster, system: str) -> Iterator[Study]:
+    namespace = real_cluster.new_namespace("research", labels=RESTRICTED)
+    manifest = yaml.safe_load(EXAMPLE.read_text())
+    manifest["spec"]["limits"] = FEWER
+    applied = Study(real_cluster, namespace, manifest)
+    applied.kubectl("apply", "-f", "-", stdin=manifest)
+    yield applied
+    real_cluster.client.delete("namespaces", namespace)
+
+
+def metrics_of(pod: dict[str, Any], port: int) -> str:
+    """What a pod says on its own address; empty if it does not answer (yet)."""
+    try:
+        with urllib.request.urlopen(f"http://{pod['status']['podIP']}:{port}/metrics", timeout=2) as answer:
+            return str(answer.read().decode())
+    except (OSError, KeyError):
+        return ""
+
+
+def operator_metrics(cluster: RealCluster, system: str) -> str:
+    (pod,) = cluster.client.list("pods", system)
+    return metrics_of(pod, 8080)
+
+
+def number(text: str, series: str) -> float:
+    """The value of one series of an exposition, 0 if it is not there."""
+    found = re.search(rf"^{re.escape(series)} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def test_a_running_trial_shows_its_metrics_on_its_own_address(study: Study) -> None:
+    def live() -> str | None:
+        said = [metrics_of(pod, 9464) for pod in study.trial_pods() if pod["status"]["phase"] == "Running"]
+        return next((text for text in said if "tuning_val_accuracy" in text), None)
+
+    text = eventually(live, timeout=120, interval=0.2, what="metrics of a running trial")
+
+    assert number(text, "tuning_step") >= 1
+    assert 0 < number(text, "tuning_val_accuracy") <= 1
+
+
+def test_the_operator_reads_running_trials(study: Study, system: str) -> None:
+    series = 'tuning_operator_scrapes_total{outcome="ok"}'
+
+    eventually(
+        lambda: number(operator_metrics(study.cluster, system), series) >= 1, timeout=120, interval=0.5, what=series
+    )
+
+
+def test_the_study_finds_good_hyperparameters_and_tests_them_once(study: Study) -> None:
+    over = eventually(
+        lambda: study.status() if study.status().get("state") in ("Succeeded", "Failed", "Stalled") else None,
+        timeout=600,
+        interval=1,
+        what="the end of the study",
+    )
+
+    assert over["state"] == "Succeeded", over
+    assert over["best"]["values"]["val_accuracy"] >= GOOD
+    assert set(over["best"]["parameters"]) >= {"lr", "optimizer", "batch_size"}
+    assert over["final"]["state"] == "Succeeded"
+    assert over["final"]["metrics"]["test_accuracy"] >= GOOD - 0.03
+    finals = [trial for trial in study.trials() if trial["spec"]["role"] == "Final"]
+    assert [trial["metadata"]["name"] for trial in finals] == [over["final"]["trial"]]
+    tested = [trial for trial in study.trials() if "test_accuracy" in trial["status"]["result"]["metrics"]]
+    assert tested == finals
+
+
+def test_kubectl_get_shows_state_counts_and_best(study: Study) -> None:
+    header, line = study.kubectl("get", "tstudy").splitlines()
+    shown = dict(zip(header.split(), line.split(), strict=True))
+
+    status = study.status()
+    assert shown["STATE"] == "Succeeded"
+    assert (shown["TRIALS"], shown["RUNNING"], shown["FAILED"]) == (str(status["counts"]["total"]), "0", "0")
+    assert shown["BEST"] == status["bestValue"]
+
+
+def test_every_trial_was_a_restricted_pod_with_one_gpu(study: Study) -> None:
+    pods = study.trial_pods()
+
+    assert len(pods) == len(study.trials())
+    assert {pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] for pod in pods} == {"1"}
+    assert {pod["status"]["phase"] for pod in pods} == {"Succeeded"}
+
+
+def test_nothing_has_drifted_from_the_applied_file(study: Study) -> None:
+    assert study.kubectl("diff", "-f", "-", stdin=study.manifest) == ""
+
+
+def test_deleting_the_study_leaves_nothing(study: Study) -> None:
+    study.kubectl("delete", "tstudy", study.name)
+
+    def left() -> list[str]:
+        kinds = ("tuningstudies", "tuningtrials", "jobs", "pods")
+        return [name for kind in kinds for name in study.cluster.client.list(kind, study.namespace)]
+
+    eventually(lambda: not left(), timeout=60, what="an empty namespace")
