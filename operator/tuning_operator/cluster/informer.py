@@ -52,7 +52,6 @@ def settings() -> kopf.OperatorSettings:
     result.posting.loggers = False
     result.scanning.disabled = True
     result.execution.max_workers = 1
-    result.queueing.idle_timeout = 0.5  # one task for each object that has just changed, no longer
     result.queueing.error_delays = (1, 2, 5)
     result.watching.chunk_size = 500
     result.watching.reconnect_backoff = 0.05

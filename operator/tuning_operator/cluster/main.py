@@ -6,6 +6,7 @@ lease.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -29,6 +30,7 @@ from tuning_operator.cluster.lease import Lease, NotLeaderError, Times
 from tuning_operator.cluster.lister import Lister
 from tuning_operator.cluster.meters import Meters
 from tuning_operator.cluster.refusals import Refusals
+from tuning_operator.cluster.scrape import Scraper
 from tuning_operator.cluster.seen import PodSeen, Seen
 from tuning_operator.cluster.serve import serve
 from tuning_operator.cluster.statuses import Statuses
@@ -63,6 +65,11 @@ class Options:
 def run(options: Options) -> int:
     """The process's exit code: 0 after SIGTERM, 1 if it must be started again."""
     logs.set_up(options.log_level, options.log_format)
+    # Watch events are thousands of small dicts without cycles. At the default thresholds the collector walks through
+    # everything that was imported again and again, while all threads wait.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
     try:
         return asyncio.run(_run(options))
     except NoConnectionError as error:
@@ -175,6 +182,7 @@ class Operator:
 
     async def _lead(self) -> None:
         holding = asyncio.create_task(self.lease.hold(), name="lease")
+        scraping = asyncio.create_task(Scraper(self.store, self.queue, self.meters).run(), name="scrape")
         try:
             began = time.monotonic()
             keys = await self._lister.load()
@@ -184,13 +192,14 @@ class Operator:
             self._workers = [asyncio.create_task(self._worker.run(), name=f"worker-{n}") for n in range(WORKERS)]
             self._loaded = True
             self._watch.start()
-            await asyncio.wait({holding, *self._workers}, return_when=asyncio.FIRST_COMPLETED)
-            for task in self._workers:
+            await asyncio.wait({holding, scraping, *self._workers}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (scraping, *self._workers):
                 if task.done() and task.exception() is not None and not isinstance(task.exception(), NotLeaderError):
-                    log.error("a worker failed", exc_info=task.exception())
+                    log.error("a part of the operator failed", exc_info=task.exception())
         finally:
             holding.cancel()
-            await asyncio.gather(holding, return_exceptions=True)
+            scraping.cancel()
+            await asyncio.gather(holding, scraping, return_exceptions=True)
 
     async def _wait_for_crds(self) -> None:
         path = f"/apis/{names.API_VERSION}"

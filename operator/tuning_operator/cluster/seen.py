@@ -13,8 +13,9 @@ from typing import Any, Final
 from tuning_operator.api import names
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.core.model import Result, Trial
+from tuning_operator.metrics.termination import report_of
 from tuning_operator.search.types import Suggestion
-from tuning_trial.report import Report, ReportError
+from tuning_trial.report import Report
 
 Object = Mapping[str, Any]
 
@@ -239,7 +240,7 @@ def _ended(status: Object, states: Sequence[Object], *, failed: bool) -> dict[st
     # The trial's own code counts; where it went well or never ran, the failure is another container's.
     blamed = next((end for end in [first, *ends] if end.get("exitCode")), first) if failed else first
     words = str(first.get("message") or "")
-    report = _report(words)
+    report = report_of(words)
     reason = str(status.get("reason") or "") or str(blamed.get("reason") or "")
     message = str(status.get("message") or "") or ("" if report else words)
     disruption = _disruption(status)
@@ -282,12 +283,3 @@ def _disruption(status: Object) -> Object | None:
             found: Object = condition
             return found
     return None
-
-
-def _report(words: str) -> Report | None:
-    if not words.lstrip().startswith("{"):
-        return None
-    try:
-        return Report.parse(words)
-    except ReportError:
-        return None

@@ -2,8 +2,10 @@
 
 from pydantic import ValidationError
 
+from tuning_operator.api.semantics import semantic_problems
 from tuning_operator.api.study import StudySpec
 from tuning_operator.cluster.seen import StudySeen
+from tuning_operator.cluster.store import Known
 from tuning_operator.core.model import Study
 from tuning_operator.search.suggest import Problem, problem
 
@@ -24,10 +26,18 @@ def read_study(seen: StudySeen) -> tuple[Study | None, Problem | None, tuple[str
         created_at=seen.created_at,
         deleting=seen.deleting,
     )
+    wrong = tuple(str(each) for each in semantic_problems(spec))
+    if wrong:
+        return study, None, wrong
     try:
         return study, problem(spec, study_uid=study.uid), ()
     except ValueError as error:
         return study, None, (str(error),)
+
+
+def spec_of(known: Known) -> StudySpec | None:
+    """The spec as it was last read."""
+    return known.study.spec if known.study is not None else None
 
 
 def _path(location: tuple[int | str, ...]) -> str:

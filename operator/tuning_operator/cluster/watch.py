@@ -8,6 +8,7 @@ study.
 """
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -90,6 +91,7 @@ class Watch:
 
         from tuning_operator.cluster import informer
 
+        gc.freeze()  # kopf's modules live as long as the process
         registry = kopf.OperatorRegistry()
         settings = informer.settings()
         for kind in LABELLED:

@@ -42,7 +42,6 @@ class Memory:
     """What is remembered of a study between two reconciles; all of it can be lost."""
 
     generation: int = -1
-    study: Study | None = None
     problem: Problem | None = None
     tried_out: str = ""
     """The Job template for which a dry run has been made, and what it said."""
@@ -113,10 +112,10 @@ class Worker:
             self._queue.add(key)  # another study may have the name now
             return
         self._read(known, memory)
-        if memory.study is None:
+        if known.study is None:
             await self._statuses.write(known, unreadable_status(known, self._now()), events=(), at_once=True)
             return
-        snapshot, plan = await self._plan(known, memory, memory.study)
+        snapshot, plan = await self._plan(known, memory, known.study)
         if snapshot is None or plan is None:
             return
         await self._apply(known, memory, snapshot, plan)
@@ -132,7 +131,7 @@ class Worker:
     def _read(self, known: Known, memory: Memory) -> None:
         if memory.generation == known.seen.generation:
             return
-        memory.study, memory.problem, known.invalid = read_study(known.seen)
+        known.study, memory.problem, known.invalid = read_study(known.seen)
         memory.generation = known.seen.generation
         memory.tried_out_at = 0.0
 
