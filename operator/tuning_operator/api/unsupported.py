@@ -18,7 +18,7 @@ def _only(at: str, field: str, *supported: str) -> Rule:
         at,
         f"self.{field} in [{listed}]",
         lambda self: self[field] in supported,
-        f"{field} {{}} is not supported yet; write {_or(supported)}",
+        f"{at.rpartition('.')[2] if field == 'name' else field} {{}} is not supported yet; write {_or(supported)}",
         (word(field),),
         field=field,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from tuning_operator.api import reference
 from tuning_operator.api.crd import definitions, main, text
 from tuning_operator.api.structural import PRESERVE, UnboundedError, structural
 
@@ -34,6 +35,10 @@ def schemas() -> list[tuple[str, dict[str, Any]]]:
 
 def test_the_files_are_what_the_models_say(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check", str(ROOT / "crds")]) == 0, capsys.readouterr().out
+
+
+def test_the_reference_is_what_the_models_say(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reference.main(["--check", str(ROOT / "docs/reference/study.md")]) == 0, capsys.readouterr().out
 
 
 def test_a_stale_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
