@@ -129,7 +129,8 @@ def _actions(desk: Desk, begun: Starts) -> tuple[Action, ...]:
             )
         elif record is not None:
             marks.append(record)
-    return (*new, *again, *desk.stops, *desk.result_records(), *marks)
+    # Records before stops: a run that is gone before its trial says why would look lost, and be repeated.
+    return (*new, *again, *desk.result_records(), *marks, *desk.stops)
 
 
 def _final(desk: Desk, created: list[Trial]) -> Trial | None:

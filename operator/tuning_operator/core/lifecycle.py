@@ -1,6 +1,6 @@
 """What the end of a run means for its trial: a result, another attempt, or patience.
 
-Stops that we ask for ourselves (end of the study, suspension, timeout) are recorded when they are asked for and
+Stops that we ask for ourselves (end of the study, suspension, timeout) are recorded before they are asked for and
 never classified here: whatever ends here ended without us.
 """
 

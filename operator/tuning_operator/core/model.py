@@ -109,9 +109,10 @@ class Run:
     """
     message: str = ""
     disrupted: bool = False
-    """Lost to preemption, eviction, node loss, or to a deletion or SIGTERM from outside the trial, whoever asked for it
-    (also we: what we stop is recorded when we ask). An attempt, not a failure. Exit codes 42, 43 and 44 and `OOMKilled`
-    count before it."""
+    """Lost to preemption, eviction, node loss, or to a deletion or SIGTERM from outside the trial, whoever asked for
+    it (also we: what we stop is recorded before we ask). An attempt, not a failure. Exit codes 42, 43 and 44 and
+    `OOMKilled` count before it.
+    """
     report: Report | None = None
     """Last report seen: live by scrape or file, final by the termination message."""
 

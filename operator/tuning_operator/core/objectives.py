@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import le
 from typing import Final
 
 from tuning_operator.api.study import Constraint, Goal, Objective, Summarize
@@ -93,22 +94,21 @@ def _reached(objective: Objective, value: float | None) -> bool:
     return value >= objective.target if objective.goal is Goal.MAXIMIZE else value <= objective.target
 
 
-def losses(objectives: Sequence[Objective], values: Mapping[str, float]) -> tuple[float, ...]:
-    """The values in the order of the objectives, signed so that smaller is better."""
-    return tuple(
-        -values[objective.metric] if objective.goal is Goal.MAXIMIZE else values[objective.metric]
-        for objective in objectives
-    )
-
-
 def pareto_front(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[Trial]:
     """Trials that no other beats in every objective; of equal ones the first. Best by the first objective first."""
-    scored = sorted(
-        (losses(objectives, trial.result.values), trial.number, trial) for trial in trials if trial.result is not None
-    )
-    front: list[tuple[tuple[float, ...], Trial]] = []
-    for loss, _, trial in scored:
-        # Sorted by the first loss: only one already on the front can beat the next one.
-        if not any(all(a <= b for a, b in zip(other, loss, strict=True)) for other, _ in front):
+    signed = [(objective.metric, -1.0 if objective.goal is Goal.MAXIMIZE else 1.0) for objective in objectives]
+    scored = [
+        ([sign * trial.result.values[metric] for metric, sign in signed], trial.number, trial)
+        for trial in trials
+        if trial.result is not None
+    ]
+    front: list[tuple[list[float], Trial]] = []
+    # Sorted by the first loss: only one already on the front can beat the next one, and most likely the last.
+    for loss, _, trial in sorted(scored):
+        if not any(_no_worse(other, loss) for other, _ in reversed(front)):
             front.append((loss, trial))
     return [trial for _, trial in front]
+
+
+def _no_worse(one: list[float], other: list[float]) -> bool:
+    return all(map(le, one, other))

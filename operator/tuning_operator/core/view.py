@@ -55,7 +55,8 @@ class View:
     live: int
     """Runs that hold a slot, whatever trial they belong to."""
     strays: list[Run]
-    """Live runs that nothing waits for: their trial has a result or has gone on to a later attempt."""
+    """Live runs that nothing waits for: their trial has a result or has gone on to a later attempt. They are stopped,
+    also when a crash came between the record that says so and the stop."""
 
     @property
     def total(self) -> int:

@@ -75,6 +75,9 @@ class Scene:
         first = len(self.snapshot.trials)
         return self._with(suggestions={number: a_suggestion(number) for number in range(first, first + count)})
 
+    def without_suggestions(self) -> Scene:
+        return self._with(suggestions={})
+
     def with_problem(
         self, trial: int, reason: str, *, since: float = 0.0, attempt: int = 0, tried: float | None = None
     ) -> Scene:
