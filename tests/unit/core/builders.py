@@ -233,9 +233,11 @@ def _trial(number: int, **changes: Any) -> Trial:
 
 @dataclass
 class Doing:
-    """Carries plans out on snapshots, as the simplest of worlds: Jobs wait for ever, deleted ones are gone at once."""
+    """Carries plans out on snapshots, as the simplest of worlds: Jobs wait for ever, deleted ones are gone at once, or
+    are seen stopping for ever."""
 
     scene: Scene
+    vanish: bool = True
     done: list[Action] = field(default_factory=list)
 
     def apply(self, actions: tuple[Action, ...], *, seconds: float = 0.1) -> None:
@@ -256,7 +258,9 @@ class Doing:
                 assert trials[number].attempt == attempt
                 runs.setdefault((number, attempt), Run(number, attempt, RunState.WAITING, created_at=now))
             case StopRun(number, attempt):
-                runs.pop((number, attempt), None)
+                run = runs.pop((number, attempt), None)
+                if run is not None and not self.vanish:
+                    runs[number, attempt] = replace(run, state=RunState.STOPPING)
             case RecordAttempt():
                 assert trials[action.trial].result is None
                 trials[action.trial] = replace(

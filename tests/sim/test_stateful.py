@@ -1,0 +1,260 @@
+"""`decide` against a world that hypothesis drives: any order of plans, parts of plans, ends, losses, edits and time.
+
+Unlike the simulation nothing here is likely or timed; what is found comes back as the shortest story.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests import history
+from tests.unit.core.builders import Doing, Scene, a_report, a_study, a_suggestion
+from tuning_operator.api.status import StudyStatus
+from tuning_operator.api.trial import Role
+from tuning_operator.core.decide import decide
+from tuning_operator.core.model import (
+    CreateTrial,
+    Plan,
+    RecordAttempt,
+    RecordResult,
+    Run,
+    RunState,
+    StartProblem,
+    StartRun,
+    StopRun,
+)
+
+UID = "uid-1"
+ENDS: list[tuple[int | None, dict[str, Any]]] = [
+    (0, {"value": 0.5}),
+    (0, {"value": 0.95}),
+    (0, {"value": math.nan}),
+    (0, {}),
+    (1, {}),
+    (42, {}),
+    (75, {}),
+    (127, {}),
+    (137, {"reason": "OOMKilled"}),
+    (143, {}),
+    (143, {"disrupted": True}),
+    (None, {"disrupted": True}),
+]
+
+
+class AnyWorld(RuleBasedStateMachine):
+    @initialize(
+        trials=st.integers(1, 5),
+        parallel=st.integers(1, 3),
+        failures=st.integers(0, 3),
+        goal=st.sampled_from([None, 0.9]),
+        timeout=st.sampled_from([None, "1m"]),
+        patience=st.sampled_from([None, 2]),
+        final=st.booleans(),
+    )
+    def begin(self, *, trials: int, parallel: int, failures: int, final: bool, **rest: Any) -> None:
+        self.changes: dict[str, Any] = {
+            "objectives": [{"metric": "accuracy", "goal": "Maximize", "target": rest["goal"]}],
+            "limits": {"trials": trials, "parallel": parallel, "failures": failures, "patience": rest["patience"]},
+            "trial": {"trainer": {}, "retries": 1, "timeout": rest["timeout"]},
+            "metrics": {"waitSeconds": 10},
+            "final": {"retrain": True} if final else None,
+        }
+        self.doing = Doing(a_study(**self.changes).without_suggestions().at(0))
+        self.doing.vanish = False
+        self.facts: list[history.Fact] = []
+        self._spec_set()
+
+    # The operator.
+
+    @rule(share=st.floats(0, 1))
+    def carry_out(self, share: float) -> None:
+        """A plan, or the first part of it: then it crashed."""
+        plan = self._plan()
+        count = math.ceil(share * len(plan.actions))
+        for action in plan.actions[:count]:
+            self._note(action)
+            self.doing.apply((action,), seconds=0.0)
+        if count == len(plan.actions):
+            best = plan.status.get("best")
+            number = best["number"] if isinstance(best, dict) else None
+            self.facts.append(history.StatusWritten(self._now, "op", UID, number))
+            self._change(previous_status=plan.status)
+
+    @rule()
+    def suggest(self) -> None:
+        plan = self._plan()
+        self._change(suggestions={number: a_suggestion(number) for number in plan.suggest})
+
+    @rule()
+    def lose_the_status(self) -> None:
+        self._change(previous_status={})
+
+    # The world.
+
+    @rule(seconds=st.sampled_from([0.1, 5.0, 45.0, 700.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.doing.scene = replace(self._scene, now=self._scene.now + seconds)
+
+    @precondition(lambda self: self._runs(RunState.WAITING))
+    @rule(data=st.data())
+    def a_run_begins(self, data: st.DataObject) -> None:
+        run = data.draw(st.sampled_from(self._runs(RunState.WAITING)))
+        self._put(replace(run, state=RunState.RUNNING, started_at=self._now, reason=""))
+
+    @precondition(lambda self: self._runs(RunState.WAITING))
+    @rule(data=st.data(), reason=st.sampled_from(["ErrImagePull", "Unschedulable", "ContainerCreating"]))
+    def a_run_has_to_wait(self, data: st.DataObject, reason: str) -> None:
+        self._put(replace(data.draw(st.sampled_from(self._runs(RunState.WAITING))), reason=reason))
+
+    @precondition(lambda self: self._runs(RunState.RUNNING, RunState.STOPPING))
+    @rule(data=st.data(), end=st.sampled_from(ENDS))
+    def a_run_ends(self, data: st.DataObject, end: tuple[int | None, dict[str, Any]]) -> None:
+        run = data.draw(st.sampled_from(self._runs(RunState.RUNNING, RunState.STOPPING)))
+        code, more = end
+        report = a_report(more["value"]) if "value" in more else None
+        self.facts.append(history.RunGone(self._now, UID, run.trial, run.attempt))
+        self._put(
+            replace(
+                run,
+                state=RunState.ENDED,
+                ended_at=self._now,
+                exit_code=code,
+                reason=more.get("reason", ""),
+                disrupted=more.get("disrupted", run.state is RunState.STOPPING),
+                report=report,
+            )
+        )
+
+    @precondition(lambda self: self._runs(*RunState))
+    @rule(data=st.data())
+    def a_job_is_deleted_and_gone(self, data: st.DataObject) -> None:
+        self._remove(data.draw(st.sampled_from(self._runs(*RunState))))
+
+    @rule(trial=st.integers(0, 5), reason=st.sampled_from(["QuotaExceeded", "Forbidden"]))
+    def a_start_is_refused(self, trial: int, reason: str) -> None:
+        trials = self._scene.snapshot.trials
+        if trial < len(trials) and not any(run.trial == trial for run in self._scene.snapshot.runs):
+            problem = StartProblem(trial, trials[trial].attempt, reason, "no", self._now, self._now)
+            self._change(problems=(problem,))
+
+    @rule()
+    def refusals_end(self) -> None:
+        self._change(problems=())
+
+    # People.
+
+    @rule(suspend=st.booleans())
+    def suspend_or_resume(self, suspend: bool) -> None:
+        self._edit(suspend=suspend)
+
+    @rule(name=st.sampled_from(["trials", "parallel", "failures"]), value=st.integers(1, 5))
+    def edit_a_limit(self, name: str, value: int) -> None:
+        self._edit(limits=self.changes["limits"] | {name: value})
+
+    # What must always hold.
+
+    @invariant()
+    def the_promises_are_kept(self) -> None:
+        broken = history.check(getattr(self, "facts", []), edit_lag=0.0)
+        assert not broken, broken
+
+    @invariant()
+    def a_decision_is_a_function_of_what_is_seen(self) -> None:
+        if hasattr(self, "doing"):
+            plan = self._plan()
+            assert plan == self._plan()
+            StudyStatus.model_validate(plan.status)
+            assert plan.finished or plan.requeue_after is not None
+            assert plan.requeue_after is None or 0 <= plan.requeue_after <= 60
+
+    def teardown(self) -> None:
+        """Left alone, with all troubles gone, every study comes to its end."""
+        if not hasattr(self, "doing"):
+            return
+        self._edit(suspend=False)
+        for _ in range(400):
+            self._change(problems=())
+            plan = self._plan()
+            if plan.finished:
+                break
+            self.suggest()
+            self.carry_out(1.0)
+            for run in self._runs(RunState.STOPPING):
+                self._remove(run)
+            for run in self._runs(RunState.WAITING):
+                self._put(replace(run, state=RunState.RUNNING, started_at=self._now, reason=""))
+            for run in self._runs(RunState.RUNNING):
+                self.facts.append(history.RunGone(self._now, UID, run.trial, run.attempt))
+                ended = replace(run, state=RunState.ENDED, ended_at=self._now, exit_code=0, report=a_report(0.5))
+                self._put(ended)
+            self.time_passes(45.0)
+        self.carry_out(1.0)
+        self.facts.append(history.Rests(self._now, UID, self._plan().finished))
+        self.the_promises_are_kept()
+
+    # Helpers.
+
+    @property
+    def _scene(self) -> Scene:
+        return self.doing.scene
+
+    @property
+    def _now(self) -> float:
+        return self._scene.now
+
+    def _plan(self) -> Plan:
+        return decide(self._scene.snapshot, self._now)
+
+    def _runs(self, *states: RunState) -> list[Run]:
+        return [run for run in self._scene.snapshot.runs if run.state in states] if hasattr(self, "doing") else []
+
+    def _change(self, **changes: Any) -> None:
+        self.doing.scene = replace(self._scene, snapshot=replace(self._scene.snapshot, **changes))
+
+    def _put(self, run: Run) -> None:
+        others = [r for r in self._scene.snapshot.runs if (r.trial, r.attempt) != (run.trial, run.attempt)]
+        self._change(runs=(*others, run))
+
+    def _remove(self, run: Run) -> None:
+        if run.state is not RunState.ENDED:
+            self.facts.append(history.RunGone(self._now, UID, run.trial, run.attempt))
+        self._change(runs=tuple(r for r in self._scene.snapshot.runs if r is not run))
+
+    def _edit(self, **changes: Any) -> None:
+        self.changes |= changes
+        self.doing.scene = self._scene.edited(**self.changes)
+        self._spec_set()
+
+    def _spec_set(self) -> None:
+        limits = self._scene.snapshot.study.spec.limits
+        self.facts.append(history.SpecSet(self._now, UID, limits.parallel, limits.trials, "accuracy", True))
+
+    def _note(self, action: object) -> None:
+        known = {(run.trial, run.attempt) for run in self._scene.snapshot.runs}
+        match action:
+            case CreateTrial():
+                search = action.role is Role.SEARCH
+                self.facts.append(history.TrialCreated(self._now, "op", UID, action.number, search))
+            case StartRun() if (action.trial, action.attempt) not in known:
+                self.facts.append(history.RunCreated(self._now, "op", UID, action.trial, action.attempt))
+            case RecordAttempt():
+                self.facts.append(history.TrialRecorded(self._now, "op", UID, action.trial, action.attempt))
+            case RecordResult():
+                result = {
+                    "state": action.result.state.value,
+                    "values": dict(action.result.values),
+                    "infeasible": action.result.infeasible,
+                }
+                self.facts.append(history.TrialRecorded(self._now, "op", UID, action.trial, action.attempt, result))
+            case StopRun():
+                pass
+
+
+TestAnyWorld = AnyWorld.TestCase
+TestAnyWorld.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True)
