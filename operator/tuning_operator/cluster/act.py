@@ -27,7 +27,6 @@ from tuning_operator.cluster.meters import Meters
 from tuning_operator.cluster.records import attempt_status, result_status, trial_body
 from tuning_operator.cluster.seen import job_seen, trial_seen
 from tuning_operator.cluster.store import Known, Store
-from tuning_operator.cluster.templates import TemplateError
 from tuning_operator.core.model import (
     Action,
     CreateTrial,
@@ -40,6 +39,7 @@ from tuning_operator.core.model import (
     Trial,
 )
 from tuning_operator.core.naming import job_name
+from tuning_operator.core.templates import TemplateError
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 from tuning_operator.api import names
 from tuning_operator.api.trial import Role
 from tuning_operator.cluster.environment import CHECKPOINT_DIR, variables
-from tuning_operator.cluster.templates import Object, TemplateError, fill, merged
 from tuning_operator.core.model import Study
 from tuning_operator.core.naming import job_name, trial_name
+from tuning_operator.core.templates import Object, TemplateError, fill, merged
 from tuning_operator.core.times import seconds
 from tuning_operator.search.types import Parameters
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tuning_operator.api.study import StudySpec
-from tuning_operator.api.trial import Role
+from tuning_operator.core import contract
 from tuning_operator.core.model import Study, Trial
 from tuning_operator.core.naming import trial_name
+from tuning_operator.core.templates import TemplateError, fill
 from tuning_operator.local.expansion import expand_all, expand_environment
 from tuning_operator.local.files import AttemptFiles
 from tuning_operator.local.processes import Command, StartError
@@ -65,45 +66,27 @@ def command_for(
 
 
 def contract_environment(study: Study, trial: Trial, *, files: AttemptFiles) -> dict[str, str]:
-    """The `TUNING_*` variables of docs/trial-contract.md."""
-    spec = study.spec
-    result = {
-        "TUNING_STUDY": study.name,
-        "TUNING_TRIAL": trial_name(study.name, study.uid, trial.number),
-        "TUNING_TRIAL_NUMBER": str(trial.number),
-        "TUNING_ATTEMPT": str(trial.attempt),
-        "TUNING_ROLE": trial.role.value,
-        "TUNING_PARAMETERS": json.dumps(dict(trial.suggestion.parameters)),
-        "TUNING_OBJECTIVES": json.dumps(
-            [
-                o.model_dump(
-                    mode="json", by_alias=True, include={"metric", "goal", "summarize", "window"}, exclude_none=True
-                )
-                for o in spec.objectives
-            ]
-        ),
-        "TUNING_CHECKPOINT_DIR": str(files.checkpoint),
-        "TUNING_TERMINATION_FILE": str(files.report),
-    }
-    if spec.trial.trainer is not None:
-        result["TUNING_TRAINER"] = json.dumps(spec.trial.trainer)
-    if trial.role is Role.FINAL and spec.final is not None:
-        result["TUNING_FINAL"] = spec.final.model_dump_json(by_alias=True, exclude_none=True)
-    for name, value in trial.suggestion.parameters.items():
-        result[parameter_variable(name)] = value if isinstance(value, str) else json.dumps(value)
-    return result
-
-
-def parameter_variable(name: str) -> str:
-    return "TUNING_PARAM_" + "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name.upper())
+    """The `TUNING_*` variables of docs/trial-contract.md. Nobody scrapes here, so there is no port for metrics."""
+    told = contract.variables(
+        study,
+        trial=trial_name(study.name, study.uid, trial.number),
+        number=trial.number,
+        role=trial.role,
+        attempt=trial.attempt,
+        parameters=trial.suggestion.parameters,
+    )
+    return told | {"TUNING_CHECKPOINT_DIR": str(files.checkpoint), "TUNING_TERMINATION_FILE": str(files.report)}
 
 
 def bound_job(spec: StudySpec, trial: Trial) -> dict[str, Any]:
     """The Job template with this trial's parameters in the fields they are bound to."""
     job: dict[str, Any] = copy.deepcopy(spec.trial.template or {})
-    for binding in spec.trial.bind:
-        if binding.parameter in trial.suggestion.parameters:
-            _set(job, binding.to, trial.suggestion.parameters[binding.parameter])
+    try:
+        for binding in spec.trial.bind:
+            if binding.parameter in trial.suggestion.parameters:
+                fill(job, binding.to, trial.suggestion.parameters[binding.parameter])
+    except TemplateError as error:
+        raise StartError("BadBinding", str(error)) from error
     return job
 
 
@@ -144,29 +127,3 @@ def _at(value: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
         inner = value.get(key)
         value = inner if isinstance(inner, dict) else {}
     return value
-
-
-def _set(document: dict[str, Any], pointer: str, value: Any) -> None:
-    """RFC 6901, making the objects on the way; a list must have the entry, or `-` adds one."""
-    *way, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-    place: Any = document
-    for part in way:
-        place = place[_index(place, part, pointer)] if isinstance(place, list) else place.setdefault(part, {})
-    if not isinstance(place, dict | list):
-        raise StartError(
-            "BadBinding", f"spec.trial.bind: {pointer} goes through a value that is neither object nor list"
-        )
-    if not isinstance(place, list):
-        place[last] = value
-    elif last == "-" or _index(place, last, pointer, grow=True) == len(place):
-        place.append(value)
-    else:
-        place[int(last)] = value
-
-
-def _index(place: list[Any], part: str, pointer: str, *, grow: bool = False) -> int:
-    if part.isdigit() and int(part) < len(place) + grow:
-        return int(part)
-    raise StartError(
-        "BadBinding", f"spec.trial.bind: {pointer}: the list has {len(place)} entries, {part!r} is none of them"
-    )
