@@ -53,12 +53,12 @@ class LinesDisplay:
 def _describe(row: Row, scene: Scene) -> str:
     name = f"final run (trial {row.number})" if row.role is Role.FINAL else f"trial {row.number}"
     parts = [f"{name} {row.state.lower()}"]
-    if row.state == TrialState.RUNNING:
-        parts.append(words.parameters(row.parameters))
     if row.best is not None and row.state in (TrialState.SUCCEEDED, TrialState.STOPPED):
         parts.append(f"{scene.study.spec.objectives[0].metric}={words.number(row.best)}")
     if row.is_best and row.state == TrialState.SUCCEEDED:
         parts.append("the best so far")
+    if row.role is not Role.FINAL:
+        parts.append(words.parameters(row.parameters))
     if row.note:
         result = scene.trials[row.number].result
         message = result.message if result is not None else ""
