@@ -4,13 +4,17 @@ Pure. The operator shows these problems in the condition `Stalled/InvalidSpec` a
 them after what the API server would say.
 """
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 
 from tuning_operator.api.problem import Problem, shown
-from tuning_operator.api.study import Parameter, StudySpec
+from tuning_operator.api.study import AlgorithmName, Parameter, StudySpec
 from tuning_operator.api.template import binding_problems, template_problems
 from tuning_operator.api.trainer import trainer_problems
-from tuning_operator.api.values import can_be, described, same
+from tuning_operator.api.values import can_be, count, described, same
+
+MOST_TRIALS = 10_000
+"""Of a study; the same bound as that of `limits.trials`."""
 
 
 def semantic_problems(spec: StudySpec, *, service_accounts: Collection[str] = ()) -> list[Problem]:
@@ -21,6 +25,7 @@ def semantic_problems(spec: StudySpec, *, service_accounts: Collection[str] = ()
     return [
         *_conditions(spec.parameters),
         *_choices(spec.parameters),
+        *_grid(spec),
         *trainer_problems(spec),
         *template_problems(spec.trial, service_accounts=service_accounts),
         *binding_problems(spec.trial),
@@ -71,3 +76,13 @@ def _choices(parameters: list[Parameter]) -> Iterator[Problem]:
         for at, value in enumerate(values):
             if any(same(value, each) for each in values[:at]):
                 yield Problem(f"spec.parameters[{index}].choice[{at}]", shown(value), "is there twice; write it once")
+
+
+def _grid(spec: StudySpec) -> Iterator[Problem]:
+    """A grid that is run as a whole must have an end; parameters with conditions could only make it larger."""
+    if spec.algorithm.name is not AlgorithmName.GRID or spec.limits.trials is not None:
+        return
+    points = math.prod(count(parameter) or 1 for parameter in spec.parameters if not parameter.when)
+    if points > MOST_TRIALS:
+        remedy = f"a study has at most {MOST_TRIALS} trials; write wider steps, fewer choices, or limits.trials"
+        yield Problem("spec.parameters", f"the grid has at least {points} points", remedy)

@@ -38,6 +38,9 @@ def template_problems(trial: TrialSpec, *, service_accounts: Collection[str] = (
     if trial.template is None:
         return
     job = trial.template.get("spec") or {}
+    if not isinstance(job, dict):
+        yield Problem(f"{TEMPLATE}.spec", shown(job), "write the spec of a Job: {template: {spec: {containers: ...}}}")
+        return
     yield from _metadata(trial.template.get("metadata"), f"{TEMPLATE}.metadata")
     for field, remedy in OWNED_JOB_FIELDS.items():
         if job.get(field) not in (None, False):

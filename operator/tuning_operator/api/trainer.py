@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.problem import Problem, nearest, shown
 from tuning_operator.api.study import Parameter, StudySpec
 
@@ -56,6 +57,16 @@ def trainer_problems(spec: StudySpec, table: Settings | None = None) -> list[Pro
     return problems
 
 
+def for_trainer(parameters: Mapping[str, JSONScalar]) -> dict[str, JSONScalar]:
+    """The parameters that the trainer takes; it refuses those that only fill fields of the Job."""
+    return {name: value for name, value in parameters.items() if name in known()["names"]}
+
+
+def variable(parameter: str) -> str:
+    """The environment variable of a parameter: `optimizer.lr` -> `TUNING_PARAM_OPTIMIZER_LR`."""
+    return "TUNING_PARAM_" + parameter.upper().replace(".", "_").replace("-", "_")
+
+
 def _flat(tree: Mapping[str, Any], prefix: str, table: Settings, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
     """Settings by path; `data: digits` is short for `data: {name: digits}`."""
     for name, value in tree.items():
@@ -82,8 +93,9 @@ def _flat(tree: Mapping[str, Any], prefix: str, table: Settings, problems: list[
 
 
 def _tuned(spec: StudySpec, table: Settings, problems: list[Problem]) -> dict[str, tuple[int, Parameter]]:
-    """Parameters by the path of the setting they stand for; those bound to a field of the Job need not be settings."""
+    """Parameters by the path of the setting they stand for; those that fill a field of the Job need not be settings."""
     bound = {bind.parameter for bind in spec.trial.bind}
+    template = json.dumps(spec.trial.template)
     tuned: dict[str, tuple[int, Parameter]] = {}
     for index, parameter in enumerate(spec.parameters):
         where = f"spec.parameters[{index}].name"
@@ -91,9 +103,9 @@ def _tuned(spec: StudySpec, table: Settings, problems: list[Problem]) -> dict[st
         if isinstance(path, list):
             problems.append(Problem(where, shown(parameter.name), f"could mean {' or '.join(path)}; write the whole"))
         elif path is None:
-            if parameter.name not in bound and spec.trial.template is None:
+            if parameter.name not in bound and f"$({variable(parameter.name)})" not in template:
                 hint = nearest(parameter.name, table["names"]) or "; see the trainer's settings"
-                remedy = f"is no setting of the trainer and bound to no field of the Job{hint}"
+                remedy = f"is no setting of the trainer and fills no field of the Job{hint}"
                 problems.append(Problem(where, shown(parameter.name), remedy))
         elif path in tuned:
             other = tuned[path][1].name

@@ -1,5 +1,6 @@
 """Questions about parameter values, with JSON's idea of equality: `true` is not 1, and 1 is 1.0."""
 
+import math
 from collections.abc import Sequence
 
 from tuning_operator.api.base import JSONScalar
@@ -42,6 +43,15 @@ def described(parameter: Parameter) -> str:
     kind = "a whole number" if parameter.int_ else "a number"
     steps = f" in steps of {held.step} from {held.min}" if held.step else ""
     return f"{kind} from {held.min} to {held.max}{steps}"
+
+
+def count(parameter: Parameter) -> int | None:
+    """How many values the parameter can take; None for all real numbers of a range."""
+    if parameter.choice is not None:
+        return len(parameter.choice)
+    held = parameter.int_ or parameter.float_
+    step = 1 if parameter.int_ and parameter.int_.step is None else held.step if held else None
+    return None if held is None or step is None else math.floor((held.max - held.min) / step + TOLERANCE) + 1
 
 
 def _in(held: FloatRange | IntRange, value: float, *, tolerance: float) -> bool:
