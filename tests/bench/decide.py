@@ -27,7 +27,7 @@ def a_long_study(trials: int, *, parallel: int = 32, objectives: int = 1) -> Sce
         "limits__patience": 10_000,
     }
     if objectives == 2:
-        changes["objectives"] = [  # type: ignore[assignment]
+        changes["objectives"] = [
             {"metric": "accuracy", "goal": "Maximize"},
             {"metric": "size", "goal": "Minimize"},
         ]

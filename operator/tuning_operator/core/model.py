@@ -104,8 +104,9 @@ class Run:
     reason: str = ""
     """Word of the world. Ended: `OOMKilled`, `DeadlineExceeded`, `Evicted`, `StartError` (the command could not be
     started; so are exit codes 126 and 127). Waiting: the container's own word (`ErrImagePull`, `ImagePullBackOff`,
-    `InvalidImageName`, `CreateContainerConfigError`, `RunContainerError`, ...), `Unschedulable`, or empty while it
-    simply starts up (`ContainerCreating` and `PodInitializing` count as that).
+    `InvalidImageName`, `CreateContainerConfigError`, `RunContainerError`, ...), why the Job has no pod
+    (`QuotaExceeded`, `FailedCreate`), `Unschedulable`, `Queued`, or empty while it simply starts up
+    (`ContainerCreating` and `PodInitializing` count as that).
     """
     message: str = ""
     disrupted: bool = False

@@ -15,7 +15,8 @@ from tuning_operator.core.model import Run, RunState, StartProblem
 from tuning_operator.core.view import Open
 
 QUOTA_EXCEEDED: Final = "QuotaExceeded"
-UNSCHEDULABLE: Final = "Unschedulable"
+HELD: Final = frozenset({"Unschedulable", "Queued"})
+"""No node has room, or a queue (Kueue) holds the Job back."""
 PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable"})
 """Registries have bad moments: these get a minute."""
 BROKEN: Final = frozenset(
@@ -27,9 +28,14 @@ BROKEN: Final = frozenset(
         "RunContainerError",
         "StartError",
         "CrashLoopBackOff",
+        "FailedCreate",
+        "Forbidden",
+        "Invalid",
     }
 )
-"""These are a matter of the template; half a minute, for what is created at the same time (a Secret, a ConfigMap)."""
+"""These are a matter of the template, or of what a namespace allows: half a minute, for what is created at the same
+time (a Secret, a service account).
+"""
 PASSING: Final = frozenset(
     {
         QUOTA_EXCEEDED,
@@ -154,8 +160,8 @@ def _waiting(run: Run, *, now: float) -> tuple[Hindrance | None, float | None]:
     if run.state is not RunState.WAITING:
         return None, None
     message = f"trial {run.trial} waits: {run.message or run.reason}"
-    if run.reason == UNSCHEDULABLE:
-        return Hindrance(UNSCHEDULABLE, message, lasting=False), None
+    if run.reason in PASSING or run.reason in HELD:
+        return Hindrance(run.reason, message, lasting=False), None
     if run.reason not in PULL and run.reason not in BROKEN:
         return None, None
     until = run.created_at + (_PULL_GRACE if run.reason in PULL else _BROKEN_GRACE)

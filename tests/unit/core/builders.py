@@ -97,6 +97,20 @@ class Scene:
     def deleting(self) -> Scene:
         return self._with(study=replace(self.snapshot.study, deleting=True))
 
+    def with_only_runs(self, *runs: Run) -> Scene:
+        return self._with(runs=runs)
+
+    def without_trial(self, number: int) -> Scene:
+        return self._with(trials=tuple(trial for trial in self.snapshot.trials if trial.number != number))
+
+    def gone_on(self) -> Scene:
+        """Every trial went on to its next attempt, and the run of the one before is still seen."""
+        trials = (
+            replace(trial, attempt=trial.attempt + 1, recorded_state=TrialState.PENDING)
+            for trial in self.snapshot.trials
+        )
+        return self._with(trials=tuple(trials))
+
     def edited(self, **changes: Any) -> Scene:
         study = self.snapshot.study
         return self._with(study=replace(study, spec=a_spec(**changes), generation=study.generation + 1))

@@ -182,14 +182,9 @@ def test_a_trial_never_seen_running_that_lost_its_job_is_simply_started() -> Non
 
 
 def test_an_earlier_attempt_must_be_gone_first() -> None:
-    scene = a_study(limits__trials=1).with_trials(stopping(attempt=0))
-    trial = scene.snapshot.trials[0]
-    from dataclasses import replace
-
-    ahead = replace(trial, attempt=1, recorded_state=TrialState.PENDING)
-    scene = replace(scene, snapshot=replace(scene.snapshot, trials=(ahead,)))
+    scene = a_study(limits__trials=1).with_trials(stopping()).gone_on()
     assert not scene.plan().actions, "two attempts at once would break P1"
-    assert replace(scene, snapshot=replace(scene.snapshot, runs=())).plan().actions == (StartRun(0, 1),)
+    assert scene.with_only_runs().plan().actions == (StartRun(0, 1),)
 
 
 def test_constraints_make_a_success_infeasible() -> None:
@@ -201,7 +196,7 @@ def test_constraints_make_a_success_infeasible() -> None:
     assert isinstance(record, RecordResult)
     assert (record.result.state, record.result.reason) == (TrialState.SUCCEEDED, "ConstraintViolated")
     assert record.result.message == "size is 6, more than 5"
-    assert plan.status["best"]["number"] == 0  # type: ignore[index]
+    assert plan.status["best"]["number"] == 0
 
 
 def test_the_final_run_owes_no_objective_but_a_report() -> None:

@@ -21,6 +21,11 @@ STALLS: dict[str, tuple[Scene, str, str]] = {
         "CreateContainerConfigError",
         "trial 0",
     ),
+    "a Job whose pods are refused, after half a minute": (
+        a_study().with_trials(waiting("FailedCreate")).at(31),
+        "FailedCreate",
+        "trial 0 cannot start: FailedCreate!",
+    ),
     "a command that is not there": (
         a_study().with_trials(ended(127, ended=10)).at(11),
         "CommandFailed",
@@ -53,7 +58,7 @@ STALLS: dict[str, tuple[Scene, str, str]] = {
 def test_a_stalled_study_says_why_and_starts_no_new_trial(case: str) -> None:
     scene, reason, words = STALLS[case]
     plan = scene.plan()
-    stalled = next(c for c in plan.status["conditions"] if c["type"] == "Stalled")  # type: ignore[union-attr, index]
+    stalled = next(c for c in plan.status["conditions"] if c["type"] == "Stalled")
     assert plan.status["state"] == "Stalled"
     assert (stalled["status"], stalled["reason"]) == ("True", reason)
     assert words in stalled["message"]
@@ -65,6 +70,11 @@ def test_a_stalled_study_says_why_and_starts_no_new_trial(case: str) -> None:
 WAITS: dict[str, tuple[Scene, str | None]] = {
     "an image that is being fetched for the first time": (a_study().with_trials(waiting("ErrImagePull")).at(59), None),
     "a container that is being made": (a_study().with_trials(waiting("ContainerCreating")).at(500), None),
+    "a Job whose pod the quota refuses": (
+        a_study().with_trials(waiting("QuotaExceeded")).at(500),
+        "QuotaExceeded",
+    ),
+    "a queue holds the Job back": (a_study().with_trials(waiting("Queued")).at(500), "Queued"),
     "no node has room": (a_study().with_trials(waiting("Unschedulable")).at(500), "Unschedulable"),
     "the quota is used up": (
         a_study().with_trials(running(), pending()).with_problem(1, "QuotaExceeded", since=0).at(500),
@@ -81,7 +91,7 @@ WAITS: dict[str, tuple[Scene, str | None]] = {
 def test_what_passes_by_itself_is_waited_for(case: str) -> None:
     scene, reason = WAITS[case]
     plan = scene.plan()
-    by_type = {c["type"]: c for c in plan.status["conditions"]}  # type: ignore[union-attr, index]
+    by_type = {c["type"]: c for c in plan.status["conditions"]}
     assert plan.status["state"] == "Running"
     assert by_type["Stalled"]["status"] == "False"
     assert by_type["Reconciling"]["status"] == "True"
@@ -92,7 +102,7 @@ def test_what_passes_by_itself_is_waited_for(case: str) -> None:
 
 def test_an_unschedulable_trial_is_pending_in_the_counts() -> None:
     counts = a_study(limits__trials=1).with_trials(waiting("Unschedulable")).plan().status["counts"]
-    assert (counts["pending"], counts["running"]) == (1, 0)  # type: ignore[index]
+    assert (counts["pending"], counts["running"]) == (1, 0)
 
 
 def test_under_a_quota_only_one_trial_tries_and_no_new_one_is_made() -> None:
@@ -168,4 +178,4 @@ def test_a_command_that_starts_and_fails_at_once_is_a_failure_with_its_words() -
         .plan()
     )
     assert plan.status["state"] == "Failed"
-    assert "Last: trial 1: exit code 1: no such option" in plan.status["conditions"][0]["message"]  # type: ignore[index]
+    assert "Last: trial 1: exit code 1: no such option" in plan.status["conditions"][0]["message"]

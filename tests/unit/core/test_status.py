@@ -104,7 +104,7 @@ def test_transition_times_are_kept_while_a_condition_stays() -> None:
     scene = a_study(limits__trials=1).with_trials(running())
     first = scene.at(100).plan().status
     done = a_study(limits__trials=1).with_trials(succeeded(0.9)).with_status(first).at(200).plan().status
-    times = {c["type"]: c["lastTransitionTime"] for c in done["conditions"]}  # type: ignore[union-attr, index]
+    times = {c["type"]: c["lastTransitionTime"] for c in done["conditions"]}
     assert times["Failed"] == "2023-11-14T22:15:00Z"
     assert times["Ready"] == times["Succeeded"] == times["Reconciling"] == "2023-11-14T22:16:40Z"
 

@@ -1,7 +1,5 @@
 """Suspend and resume: everything stops, nothing is lost, and nothing counts as a failure."""
 
-from dataclasses import replace
-
 from tests.unit.core.builders import (
     T0,
     a_report,
@@ -49,10 +47,10 @@ def test_a_job_that_waits_is_stopped_too() -> None:
 
 def test_reconciling_until_the_last_run_is_gone() -> None:
     scene = a_study(suspend=True).with_trials(stopping())
-    conditions = {c["type"]: c["status"] for c in scene.plan().status["conditions"]}  # type: ignore[union-attr, index]
+    conditions = {c["type"]: c["status"] for c in scene.plan().status["conditions"]}
     assert (conditions["Suspended"], conditions["Reconciling"]) == ("True", "True")
     gone = a_study(suspend=True).with_trials(pending(attempt=1)).plan()
-    conditions = {c["type"]: c["status"] for c in gone.status["conditions"]}  # type: ignore[union-attr, index]
+    conditions = {c["type"]: c["status"] for c in gone.status["conditions"]}
     assert (conditions["Suspended"], conditions["Reconciling"]) == ("True", "False")
 
 
@@ -63,12 +61,9 @@ def test_resume_continues_the_stopped_trials_first() -> None:
 
 
 def test_a_quick_resume_waits_until_the_stopped_run_is_gone() -> None:
-    scene = a_study(limits__parallel=1).with_trials(stopping())
-    ahead = replace(scene.snapshot.trials[0], attempt=1, recorded_state=TrialState.PENDING)
-    scene = replace(scene, snapshot=replace(scene.snapshot, trials=(ahead,)))
+    scene = a_study(limits__parallel=1).with_trials(stopping()).gone_on()
     assert not scene.plan().actions
-    scene = replace(scene, snapshot=replace(scene.snapshot, runs=()))
-    assert scene.plan().actions == (StartRun(0, 1),)
+    assert scene.with_only_runs().plan().actions == (StartRun(0, 1),)
 
 
 def test_the_final_run_is_suspended_like_any_other() -> None:
