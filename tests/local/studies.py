@@ -113,8 +113,8 @@ class Tuning:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def end(self) -> Finished:
-        out, err = self.process.communicate(timeout=SLOW)
+    def end(self, *, seconds: float = SLOW) -> Finished:
+        out, err = self.process.communicate(timeout=seconds)
         return Finished(self.process.returncode, out, err)
 
 

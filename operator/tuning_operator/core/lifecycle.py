@@ -218,9 +218,10 @@ def _missing_message(report: Report | None, missing: tuple[str, ...], spec: Stud
     else:
         reported = ", ".join(sorted(report.final)[:20]) or "no metric"
         found = f"it reported {reported}"
-    waited = spec.metrics.wait_seconds
+    waited = spec.metrics.wait_seconds  # 0 where reports are files, as in a local run
+    came = f"did not arrive within {waited} s (metrics.waitSeconds)" if waited else "was not among its values"
     return (
-        f"the trial ended well, but {names} did not arrive within {waited} s (metrics.waitSeconds); {found}. "
+        f"the trial ended well, but {names} {came}; {found}. "
         f"Report it, or write its name in objectives"
     )
 
