@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tests.bench.operator_process import AGENT, OperatorProcess, a_study, install_crds, settle, wait_for_state
+from tests.operator_process import AGENT, OperatorProcess, a_study, install_crds, settle, wait_for_state
 from tests.testcluster.control_plane import ControlPlane, Options
 from tests.testcluster.fakenode import FakeNode
 
@@ -65,8 +65,8 @@ class Outcome:
         writes = sum(self.writes.values())
         return [
             f"{load.name}, pods of {load.seconds:g} to {load.seconds + load.jitter:g} s",
-            f"  idle gap p50 {self.quantile(0.5) * 1e3:.1f} ms  p99 {self.quantile(0.99) * 1e3:.1f} ms"
-            f"  max {self.gaps[-1] * 1e3:.1f} ms  (bars {BAR_P50 * 1e3:.0f}, {BAR_P99 * 1e3:.0f})",
+            f"  idle gap p50 {self.quantile(0.5) * 1e3:.1f}, p99 {self.quantile(0.99) * 1e3:.1f},"
+            f" max {self.gaps[-1] * 1e3:.1f} ms (bars {BAR_P50 * 1e3:.0f}, {BAR_P99 * 1e3:.0f})",
             f"  first Job to last end {self.total:.2f} s = {self.total / load.ideal:.3f} x the ideal {load.ideal:.2f} s",
             f"  writes per trial {writes / trials:.2f} (bar {BAR_WRITES:g}), request bodies {self.size / trials / 1024:.2f}"
             f" KiB per trial (bar {BAR_BYTES // 1024})",

@@ -1,9 +1,10 @@
-"""The operator as a process under measurement, and the studies it is measured with."""
+"""The operator as a process under test, and the studies it is tested and measured with."""
 
 from __future__ import annotations
 
 import sys
 import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.testcluster.cluster import Cluster
 from tests.testcluster.control_plane import free_ports
 from tests.testcluster.processes import Process
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 AGENT = "tuning-operator"
 
 Object = dict[str, Any]
@@ -47,6 +48,11 @@ class OperatorProcess:
 
     def stop(self) -> None:
         self.process.stop(grace=15)
+
+    def get(self, path: str) -> str:
+        """What one of its own endpoints answers."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            return answer.read().decode()
 
     def __enter__(self) -> OperatorProcess:
         return self.start()
@@ -92,7 +98,7 @@ def wait_for_state(cluster: Cluster, namespace: str, name: str, *states: str, ti
         study = cluster.client.get("tuningstudies", name, namespace)
         return study if study.get("status", {}).get("state") in states else None
 
-    return eventually(there, timeout=timeout, interval=0.1, what=f"study {name} is {' or '.join(states)}")
+    return eventually(there, timeout=timeout, interval=0.25, what=f"study {name} is {' or '.join(states)}")
 
 
 def settle(cluster: Cluster, seconds: float = 3) -> None:

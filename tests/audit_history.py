@@ -1,0 +1,143 @@
+"""From the API server's audit log (level Request) to the facts that the history checker reads.
+
+`by` is the user that wrote, so replicas that shall be told apart need accounts of their own. A study is known by
+namespace/name; a study that is re-created under its name needs a history of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from tests.history import (
+    Fact,
+    Leads,
+    RunCreated,
+    RunGone,
+    SpecSet,
+    StatusWritten,
+    StudyDeleted,
+    Touched,
+    TrialCreated,
+    TrialRecorded,
+    TrialVanished,
+)
+
+OPERATOR = "tuning-operator"
+OURS = {
+    "create tuningtrials", "patch tuningtrials/status", "patch tuningstudies/status", "create jobs", "delete jobs",
+    "create events", "patch events", "create leases", "update leases",
+}  # fmt: skip
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+
+Object = dict[str, Any]
+
+
+def history(events: Iterable[Object], *, namespace: str, lease: str | None = None) -> list[Fact]:
+    """What happened in a namespace, in the order in which it took effect; with the name of the lease, who led."""
+    finished = sorted((event for event in events if _counts(event)), key=lambda event: event["stageTimestamp"])
+    return list(_Reader(namespace, lease).read(finished))
+
+
+class _Reader:
+    def __init__(self, namespace: str, lease: str | None) -> None:
+        self.namespace = namespace
+        self.lease = lease
+        self.numbers: dict[str, int] = {}
+        self.jobs: dict[str, tuple[str, int, int]] = {}
+        self.with_pod: set[str] = set()
+        self.specs: dict[str, Object] = {}
+
+    def read(self, events: Iterable[Object]) -> Iterator[Fact]:
+        for event in events:
+            ref, at = event["objectRef"], _when(event)
+            what = f"{event['verb']} {ref['resource']}" + (f"/{ref['subresource']}" if ref.get("subresource") else "")
+            by, agent = event["user"]["username"], event.get("userAgent", "")
+            if ref["resource"] == "leases" and ref.get("name", self.lease) == self.lease and what != "delete leases":
+                holder = (event.get("requestObject") or {}).get("spec", {}).get("holderIdentity")
+                if holder and agent.startswith(OPERATOR):
+                    yield Leads(at, by)
+            elif ref.get("namespace") == self.namespace:
+                if agent.startswith(OPERATOR):
+                    yield from self._operator(event, what, at, by)
+                else:
+                    yield from self._others(event, what, at)
+
+    def _operator(self, event: Object, what: str, at: float, by: str) -> Iterator[Fact]:
+        ref, body = event["objectRef"], event.get("requestObject") or {}
+        if what not in OURS:
+            yield Touched(at, by, f"{what} {ref.get('name')}")
+        elif what == "create tuningtrials":
+            spec = body["spec"]
+            self.numbers[body["metadata"]["name"]] = spec["number"]
+            yield TrialCreated(at, by, spec["study"], spec["number"], spec.get("role", "Search") == "Search")
+        elif what == "patch tuningtrials/status":
+            status = body.get("status", {})
+            study = self._study_of(ref["name"])
+            yield TrialRecorded(
+                at, by, study, self.numbers[ref["name"]], status.get("attempt", 0), status.get("result")
+            )
+        elif what == "patch tuningstudies/status":
+            yield StatusWritten(at, by, ref["name"], (body.get("status", {}).get("best") or {}).get("number"))
+        elif what == "create jobs":
+            labels = body["metadata"]["labels"]
+            run = labels["tuning.study/study"], int(labels["tuning.study/trial"]), int(labels["tuning.study/attempt"])
+            self.jobs[body["metadata"]["name"]] = run
+            yield RunCreated(at, by, *run)
+        elif what == "delete jobs" and ref["name"] not in self.with_pod and ref["name"] in self.jobs:
+            yield RunGone(at, *self.jobs[ref["name"]])
+
+    def _others(self, event: Object, what: str, at: float) -> Iterator[Fact]:
+        ref, body, agent = event["objectRef"], event.get("requestObject") or {}, event.get("userAgent", "")
+        if what in ("create tuningstudies", "patch tuningstudies", "update tuningstudies"):
+            name = ref.get("name") or body["metadata"]["name"]
+            yield self._spec(at, name, body.get("spec", {}))
+        elif what == "delete tuningstudies":
+            yield StudyDeleted(at, ref["name"])
+        elif what == "delete tuningtrials" and ref.get("name") in self.numbers and "garbage" not in agent:
+            yield TrialVanished(at, self._study_of(ref["name"]), self.numbers[ref["name"]])
+        elif what == "create pods":
+            for owner in body.get("metadata", {}).get("ownerReferences", []):
+                self.with_pod.add(owner["name"])
+        elif what in ("patch pods/status", "delete pods") and self._ends(what, body, agent):
+            job = ref["name"].rpartition("-")[0]
+            if job in self.jobs:
+                yield RunGone(at, *self.jobs[job])
+
+    def _ends(self, what: str, body: Object, agent: str) -> bool:
+        """The kubelet's last word: the status with which a pod ends, or the delete with which it is gone."""
+        if what == "delete pods":
+            return agent.startswith("fake-node")
+        return agent.startswith("fake-node/ended")
+
+    def _spec(self, at: float, name: str, change: Object) -> SpecSet:
+        spec = _merged(self.specs.get(name, {}), change)
+        self.specs[name] = spec
+        objective, limits = spec["objectives"][0], spec.get("limits", {})
+        maximize = objective["goal"] == "Maximize"
+        return SpecSet(at, name, limits.get("parallel", 1), limits.get("trials"), objective["metric"], maximize)
+
+    def _study_of(self, trial: str) -> str:
+        return next(name for name in self.specs if trial.startswith(name[:40]))
+
+
+def _merged(base: Object, over: Object) -> Object:
+    result = dict(base)
+    for key, value in over.items():
+        known = result.get(key)
+        result[key] = _merged(known, value) if isinstance(value, dict) and isinstance(known, dict) else value
+    return result
+
+
+def _counts(event: Object) -> bool:
+    return (
+        event["verb"] in WRITES
+        and bool(event.get("objectRef"))
+        and event["responseStatus"]["code"] < 300
+        and "dryRun" not in event["requestURI"]
+    )
+
+
+def _when(event: Object) -> float:
+    return datetime.fromisoformat(event["stageTimestamp"]).timestamp()
