@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tuning_operator.api.study import Objective
+from tuning_operator.api.trainer import for_trainer, variable
 from tuning_operator.api.trial import Role
 from tuning_operator.core.model import Study
 from tuning_operator.search.types import Parameters
@@ -21,7 +22,7 @@ def variables(
         "TUNING_TRIAL_NUMBER": str(number),
         "TUNING_ATTEMPT": str(attempt),
         "TUNING_ROLE": role.value,
-        "TUNING_PARAMETERS": _compact(dict(parameters)),
+        "TUNING_PARAMETERS": _compact(dict(parameters) if spec.trial.trainer is None else for_trainer(parameters)),
         "TUNING_OBJECTIVES": _compact(_objectives(spec.objectives)),
     }
     if spec.trial.trainer is not None:
@@ -31,11 +32,6 @@ def variables(
     for name, value in parameters.items():
         result[variable(name)] = value if isinstance(value, str) else _compact(value)
     return result
-
-
-def variable(parameter: str) -> str:
-    """`optimizer.lr` -> `TUNING_PARAM_OPTIMIZER_LR`."""
-    return "TUNING_PARAM_" + "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in parameter.upper())
 
 
 def _objectives(objectives: Sequence[Objective]) -> list[dict[str, Any]]:

@@ -34,10 +34,16 @@ def test_the_shared_trainer_runs_with_this_python_and_its_settings() -> None:
 
 def test_parameters_come_typed_and_one_by_one() -> None:
     trial = a_trial(7, **{"lr": 0.5, "optimizer.name": "sgd", "deep": True})
-    told = contract_environment(a_study(), trial, files=FILES)
+    told = contract_environment(templated(command=["train"]), trial, files=FILES)
     assert json.loads(told["TUNING_PARAMETERS"]) == {"lr": 0.5, "optimizer.name": "sgd", "deep": True}
     assert (told["TUNING_PARAM_OPTIMIZER_NAME"], told["TUNING_PARAM_DEEP"]) == ("sgd", "true")
     assert "TUNING_FINAL" not in told
+
+
+def test_the_shared_trainer_gets_only_the_parameters_that_are_its_settings() -> None:
+    told = contract_environment(a_study(), a_trial(7, lr=0.5, gpus=2), files=FILES)
+    assert json.loads(told["TUNING_PARAMETERS"]) == {"lr": 0.5}
+    assert told["TUNING_PARAM_GPUS"] == "2"
 
 
 def test_the_final_run_is_told_what_to_do_at_the_end() -> None:
