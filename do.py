@@ -5,8 +5,8 @@
     python3 do.py test [LEVEL...] [-- PYTEST]   checks and tests; levels: lint unit sim local cluster e2e bench, or all
     python3 do.py lock [--upgrade | --check]    make the lock files anew from pyproject.toml
 
-The virtual environment `.venv` is made on the first call and touched again only when a lock file changes. Everything in it is
-pinned by requirements/*.lock, with hashes.
+The virtual environment `.venv` is made on the first call and touched again only when a lock file changes. Everything
+in it is pinned by requirements/*.lock, with hashes.
 """
 
 import hashlib
@@ -30,7 +30,9 @@ EXTRAS = {
     "operator": ("operator",),
     "trainer": ("trainer",),
 }
-"""The lock files and the extras of pyproject.toml in each; `test` holds everything and comes first, the others agree with it."""
+"""The lock files and the extras of pyproject.toml in each; `test` holds everything and comes first, so that the others
+agree with it.
+"""
 
 BUILD = {"test", "local"}
 """Sets that also hold what installs the clone itself (requirements/build.in)."""
@@ -75,7 +77,7 @@ def provide(wanted: str) -> None:
         return
     say(f"installing what {wanted!r} needs into {VENV.name} (the first time some 3 GB: PyTorch brings CUDA along)")
     uv = bootstrap()
-    install = [uv, "pip", "install", "--python", BIN / "python", "--quiet"]
+    install = [uv, "pip", "install", "--python", BIN / "python", "--compile-bytecode"]
     check(call([*install, "--require-hashes", "-r", LOCKS / f"{wanted}.lock"]), "installing the requirements")
     check(call([*install, "--no-deps", "--no-build-isolation", "--editable", ROOT]), "installing this clone")
     installed = {wanted: fingerprint(wanted)}  # what was there before may have been changed by it
@@ -84,22 +86,23 @@ def provide(wanted: str) -> None:
 
 def create_venv() -> None:
     say(f"making {VENV.name}")
-    made = subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         shutil.rmtree(VENV, ignore_errors=True)
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         raise SystemExit(
-            f"do.py: {sys.executable} cannot make a virtual environment. On Debian and Ubuntu: apt-get install python{version}-venv\n"
-            f"{(made.stdout + made.stderr).strip()}"
+            f"do.py: {sys.executable} cannot make a virtual environment. On Debian and Ubuntu this helps: "
+            f"apt-get install python{version}-venv\n{(made.stdout + made.stderr).strip()}"
         )
 
 
 def bootstrap() -> Path:
     """uv, which installs and locks; pip, which every Python has, brings it."""
     uv = BIN / "uv"
-    pinned = (LOCKS / "uv.lock").read_text()
-    version = pinned.split("uv==", 1)[1].split()[0]
-    if not uv.exists() or f" {version}" not in subprocess.run([uv, "--version"], capture_output=True, text=True, check=False).stdout:
+    wanted = (LOCKS / "uv.lock").read_text().split("uv==", 1)[1].split()[0]
+    found = subprocess.run([uv, "--version"], capture_output=True, text=True, check=False).stdout if uv.exists() else ""
+    if wanted not in found.split():
         pip = [BIN / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
         check(call([*pip, "-r", LOCKS / "uv.lock"]), "installing uv")
     return uv
@@ -110,8 +113,10 @@ def lock(arguments: "list[str]") -> int:
     if arguments not in ([], ["--upgrade"], ["--check"]):
         return fail(f"do.py lock: {arguments} is neither --upgrade nor --check")
     if arguments == ["--check"]:
-        stale = [name for name in EXTRAS if lock_header(name) not in (LOCKS / f"{name}.lock").read_text()]
-        return fail(f"requirements/{stale[0]}.lock is older than pyproject.toml: python3 do.py lock") if stale else 0
+        for name in EXTRAS:
+            if lock_header(name) not in (LOCKS / f"{name}.lock").read_text():
+                return fail(f"requirements/{name}.lock is older than pyproject.toml; make it anew: python3 do.py lock")
+        return 0
     if not (BIN / "python").exists():
         create_venv()
     uv = bootstrap()
@@ -142,7 +147,7 @@ def lock_header(name: str) -> str:
     made_from = [project["requires-python"], project["dependencies"], [optional[extra] for extra in EXTRAS[name]]]
     made_from.append((LOCKS / "build.in").read_text() if name in BUILD else "")
     digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
-    return f"# Made by `python3 do.py lock` from pyproject.toml ({', '.join(EXTRAS[name])}); do not edit. Made from {digest}."
+    return f"# Made by `python3 do.py lock` from pyproject.toml: {', '.join(EXTRAS[name])}. Do not edit. Made from {digest}."
 
 
 def fingerprint(name: str) -> str:
