@@ -147,7 +147,8 @@ def lock_header(name: str) -> str:
     made_from = [project["requires-python"], project["dependencies"], [optional[extra] for extra in EXTRAS[name]]]
     made_from.append((LOCKS / "build.in").read_text() if name in BUILD else "")
     digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
-    return f"# Made by `python3 do.py lock` from pyproject.toml: {', '.join(EXTRAS[name])}. Do not edit. Made from {digest}."
+    extras = ", ".join(EXTRAS[name])
+    return f"# Made by `python3 do.py lock` from pyproject.toml: {extras}. Do not edit. Made from {digest}."
 
 
 def fingerprint(name: str) -> str:

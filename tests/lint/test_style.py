@@ -1,4 +1,4 @@
-"""What a reviewer need not look for: style, types, layers, lock files. Each a test, so that the closing line counts them."""
+"""What a reviewer need not look for: style, types, layers, lock files. Tests, so that the closing line counts them."""
 
 import re
 import subprocess
