@@ -54,7 +54,7 @@ def scenario(seed: int) -> Scenario:
     return Scenario(
         seed=seed,
         spec=spec,
-        programs=_programs(rng),
+        programs=_programs(rng, endless="timeout" in spec["trial"]),
         faults=_faults(rng),
         refusals=_windows(rng, 0.15, ["QuotaExceeded", "QuotaExceeded", "Forbidden"]),
         troubles=_windows(rng, 0.15, ["Unschedulable", "ErrImagePull", "CreateContainerConfigError", "Queued"]),
@@ -104,9 +104,11 @@ def _spec(rng: random.Random) -> dict[str, Any]:
     return spec
 
 
-def _programs(rng: random.Random) -> Programs:
+def _programs(rng: random.Random, *, endless: bool) -> Programs:
     weights = {"good": 10.0}
     kinds = ["42", "43", "44", "1", "oom", "again", "stops", "nan", "silent", "unknown", "not found"]
+    if endless:
+        kinds.append("endless")
     for kind in kinds:
         if rng.random() < 0.2:
             weights[kind] = rng.choice([1.0, 5.0])
@@ -142,7 +144,7 @@ def _deeds(rng: random.Random, spec: dict[str, Any]) -> tuple[Deed, ...]:
     if rng.random() < 0.25:
         at = rng.uniform(0.0, 200.0)
         for _ in range(rng.randint(1, 3)):
-            deeds += [Deed(at, "suspend", True), Deed(at + rng.uniform(0.1, 100.0), "suspend", False)]
+            deeds += [Deed(at, "suspend", True), Deed(at + rng.choice([0.1, 1.0, 5.0, 100.0]), "suspend", False)]
             at += rng.uniform(100.0, 200.0)
     if rng.random() < 0.3:
         for _ in range(rng.randint(1, 3)):
