@@ -124,9 +124,9 @@ def _done_verdict(trial: Trial, run: Run, spec: StudySpec, *, now: float) -> Ver
             spec, run, "NotFinite", f"the trial ended with NaN or an infinite value of {names}", infeasible=True
         )
     if summary.missing:
-        waited = now - _end(run, now)
-        if waited < spec.metrics.wait_seconds:
-            return Verdict(wait_until=_end(run, now) + spec.metrics.wait_seconds)
+        until = _end(run) + spec.metrics.wait_seconds
+        if now < until:
+            return Verdict(wait_until=until)
         return _failed(spec, run, METRICS_UNAVAILABLE, _missing_message(run.report, summary.missing, spec))
     metrics = metrics_of(run.report, [constraint.metric for constraint in spec.constraints])
     broken = broken_constraints(spec.constraints, metrics)
@@ -144,8 +144,9 @@ def _final_verdict(run: Run, spec: StudySpec, *, now: float) -> Verdict:
     for.
     """
     if run.report is None and spec.final is not None and spec.final.evaluate is not Evaluate.NONE:
-        if now - _end(run, now) < spec.metrics.wait_seconds:
-            return Verdict(wait_until=_end(run, now) + spec.metrics.wait_seconds)
+        until = _end(run) + spec.metrics.wait_seconds
+        if now < until:
+            return Verdict(wait_until=until)
         return _failed(spec, run, METRICS_UNAVAILABLE, "the final run ended without a report")
     return Verdict(result=_result(spec, run.report, TrialState.SUCCEEDED, COMPLETED, ""))
 
@@ -190,8 +191,9 @@ def _done(report: Report | None) -> bool:
     return report is not None and report.done
 
 
-def _end(run: Run, now: float) -> float:
-    return run.ended_at if run.ended_at is not None else now
+def _end(run: Run) -> float:
+    """When it ended; of an end that nobody timed, the earliest it can have been, so that no wait is for ever."""
+    return next((at for at in (run.ended_at, run.started_at) if at is not None), run.created_at)
 
 
 def _describe(run: Run) -> str:
@@ -220,10 +222,7 @@ def _missing_message(report: Report | None, missing: tuple[str, ...], spec: Stud
         found = f"it reported {reported}"
     waited = spec.metrics.wait_seconds  # 0 where reports are files, as in a local run
     came = f"did not arrive within {waited} s (metrics.waitSeconds)" if waited else "was not among its values"
-    return (
-        f"the trial ended well, but {names} {came}; {found}. "
-        f"Report it, or write its name in objectives"
-    )
+    return f"the trial ended well, but {names} {came}; {found}. Report it, or write its name in objectives"
 
 
 def _timeout_message(spec: StudySpec) -> str:

@@ -1,6 +1,7 @@
 """What the end of a run means: the trial contract's table, and all that is not in it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -114,6 +115,12 @@ def test_the_values_are_waited_for_as_long_as_the_study_says() -> None:
     assert not plan.actions
     assert plan.requeue_after == pytest.approx(10.0)
     assert only(scene.at(110).plan(), RecordResult)
+
+
+def test_an_end_that_nobody_timed_is_not_waited_for_again_and_again() -> None:
+    scene = a_study(limits__trials=1, metrics__waitSeconds=30).with_trials(ended(0)).at(100)
+    untimed = replace(scene.snapshot.runs[0], ended_at=None)
+    assert only(scene.with_only_runs(untimed).plan(), RecordResult)
 
 
 def test_a_message_says_what_was_missing_and_what_came_instead() -> None:
