@@ -25,7 +25,7 @@ from tests.testcluster.control_plane import ControlPlane, Options
 from tests.testcluster.fakenode import FakeNode
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
-BAR_P50, BAR_P99, BAR_WRITES, BAR_BYTES, BAR_IDEAL = 0.030, 0.150, 5.0, 12 * 1024, 1.1
+BAR_P50, BAR_P99, BAR_WRITES, BAR_BYTES, BAR_TOTAL = 0.030, 0.150, 5.0, 12 * 1024, 1.1
 
 Object = dict[str, Any]
 
@@ -62,19 +62,20 @@ class Outcome:
 
     def lines(self) -> list[str]:
         load, trials = self.load, self.load.trials
-        writes = sum(self.writes.values())
+        writes, size = sum(self.writes.values()) / trials, self.size / trials / 1024
+        p50, p99, most = self.quantile(0.5) * 1e3, self.quantile(0.99) * 1e3, self.gaps[-1] * 1e3
         return [
             f"{load.name}, pods of {load.seconds:g} to {load.seconds + load.jitter:g} s",
-            f"  idle gap p50 {self.quantile(0.5) * 1e3:.1f}, p99 {self.quantile(0.99) * 1e3:.1f},"
-            f" max {self.gaps[-1] * 1e3:.1f} ms (bars {BAR_P50 * 1e3:.0f}, {BAR_P99 * 1e3:.0f})",
-            f"  first Job to last end {self.total:.2f} s = {self.total / load.ideal:.3f} x the ideal {load.ideal:.2f} s",
-            f"  writes per trial {writes / trials:.2f} (bar {BAR_WRITES:g}), request bodies {self.size / trials / 1024:.2f}"
-            f" KiB per trial (bar {BAR_BYTES // 1024})",
+            f"  idle gap p50 {p50:.1f}, p99 {p99:.1f}, max {most:.1f} ms (bars {BAR_P50 * 1e3:.0f}, {BAR_P99 * 1e3:.0f})",
+            f"  first Job to last end {self.total:.2f} s = {self.total / load.ideal:.3f} x the ideal"
+            f" {load.ideal:.2f} s (bar {BAR_TOTAL:g} at 300x32)",
+            f"  writes per trial {writes:.2f} (bar {BAR_WRITES:g})",
+            f"  request bodies {size:.2f} KiB per trial (bar {BAR_BYTES // 1024})",
             *[f"    {count / trials:5.2f}  {what}" for what, count in self.writes.most_common()],
         ]
 
 
-def measure(cluster: ControlPlane, load: Load, *, operator: OperatorProcess | None = None) -> Outcome:
+def measure(cluster: ControlPlane, load: Load) -> Outcome:
     """Run one study of this load to its end and read the audit log."""
     namespace = cluster.new_namespace(f"gap-{load.name}")
     cluster.client.create("tuningstudies", a_study("gap", trials=load.trials, parallel=load.parallel), namespace)

@@ -94,8 +94,8 @@ def _of_pod(pod: PodSeen, job: JobSeen | None) -> Run:
     )
     if pod.ended:
         overtime = job is not None and job.reason == "DeadlineExceeded" and pod.exit_code != 0
-        # Deleted by somebody who did not delete its Job: an attempt that was lost, whatever its exit code says.
-        deleted = pod.deleting and job is not None and not job.deleting and not overtime and pod.exit_code != 0
+        # Deleted, but not by us, who record why before we stop: an attempt that was lost, whatever its exit code says.
+        deleted = pod.deleting and not overtime and pod.exit_code != 0
         return replace(
             run,
             state=RunState.ENDED,

@@ -1,0 +1,172 @@
+"""The operator is killed, doubled, cut off and replaced: promises P1-P8 hold all the same (P7: without a person)."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.operated import live_pods, nothing_left, operated_plane, promises_kept, trials, until
+from tests.operator_process import OperatorProcess, a_study, wait_for_state
+from tests.testcluster.client import eventually
+from tests.testcluster.control_plane import ControlPlane
+from tests.testcluster.fakenode import FakeNode, Rule
+
+LEASE = "tuning-operator"
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    rules = [Rule(end="never", labels={"tuning.study/study": "long"})]
+    with operated_plane() as cluster, FakeNode(cluster, seconds=0.8, jitter=0.6, rules=rules):
+        yield cluster
+
+
+@pytest.fixture
+def namespace(plane: ControlPlane) -> str:
+    return plane.new_namespace("fault")
+
+
+def without_lease(plane: ControlPlane) -> None:
+    """Let the next operator lead at once: a killed one cannot give its lease back, and a test cannot wait."""
+    if plane.client.find("leases", LEASE, "default"):
+        plane.client.delete("leases", LEASE, "default")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_at_random_moments_nothing_is_lost_or_done_twice(plane: ControlPlane, namespace: str, seed: int) -> None:
+    moments = random.Random(seed)
+    operator = OperatorProcess(plane, name=f"killed-{seed}")
+    plane.client.create("tuningstudies", a_study("killed", trials=30, parallel=5), namespace)
+    kills = 0
+
+    def ended() -> bool:
+        study = plane.client.get("tuningstudies", "killed", namespace)
+        return study.get("status", {}).get("state") == "Succeeded"
+
+    try:
+        while not ended():
+            without_lease(plane)
+            operator.start()
+            time.sleep(moments.uniform(2.0, 6.0) if kills < 6 else 30)
+            operator.process.kill()
+            kills += 1
+            assert kills < 12, operator.log.read_text()[-3000:]
+    finally:
+        operator.process.kill()
+
+    assert kills >= 3
+    ledger = trials(plane, namespace, "killed")
+    assert [trial["spec"]["number"] for trial in ledger] == list(range(30))
+    assert {trial["status"]["result"]["state"] for trial in ledger} == {"Succeeded"}
+    assert not live_pods(plane, namespace)
+    promises_kept(plane, namespace, "killed")
+
+
+def test_a_restart_suggests_what_would_have_been_suggested(plane: ControlPlane, namespace: str) -> None:
+    """With one trial at a time, every suggestion knows the same history with and without kills."""
+    study = a_study("same", trials=6, parallel=1)
+    plane.client.create("tuningstudies", study, namespace)
+    operator = OperatorProcess(plane, name="restarted")
+    for count in (2, 4):
+        without_lease(plane)
+        operator.start()
+        until(plane, namespace, "same", "results", lambda s, n=count: _succeeded(s) >= n)
+        operator.process.kill()
+    without_lease(plane)
+    with operator:
+        wait_for_state(plane, namespace, "same", "Succeeded")
+
+    ledger = trials(plane, namespace, "same")
+    assert [trial["spec"]["suggestion"]["known"] for trial in ledger] == list(range(6))
+    promises_kept(plane, namespace, "same")
+
+
+def test_a_clean_end_hands_over_at_once_and_a_kill_after_the_lease_time(plane: ControlPlane, namespace: str) -> None:
+    without_lease(plane)
+    accounts = {}
+    for user in ("operator-a", "operator-b"):
+        accounts[user] = plane.user_kubeconfig(user, "system:masters")
+    first, second = (OperatorProcess(plane, name=user, kubeconfig=path) for user, path in accounts.items())
+    plane.client.create("tuningstudies", a_study("handed", trials=60, parallel=3), namespace)
+    try:
+        first.start()
+        until(plane, namespace, "handed", "a first result", lambda s: _succeeded(s) >= 1)
+        second.start()
+        eventually(lambda: second.get("/readyz") == "ok\n", what="the standby is ready")
+        assert "tuning_operator_leader 0.0" in second.get("/metrics")
+
+        began = time.monotonic()
+        first.stop()
+        eventually(lambda: "tuning_operator_leader 1.0" in second.get("/metrics"), what="the standby leads")
+        assert time.monotonic() - began < 8
+
+        first.start()
+        until(plane, namespace, "handed", "more results", lambda s: _succeeded(s) >= 12)
+        began = time.monotonic()
+        second.process.kill()
+        eventually(lambda: "tuning_operator_leader 1.0" in first.get("/metrics"), timeout=40, what="takeover")
+        assert time.monotonic() - began < 26
+        wait_for_state(plane, namespace, "handed", "Succeeded", timeout=90)
+    finally:
+        first.stop()
+        second.stop()
+
+    facts = promises_kept(plane, namespace, "handed", lease=LEASE)
+    writers = {getattr(fact, "by", None) for fact in facts}
+    assert {"operator-a", "operator-b"} <= writers
+
+
+def test_a_frozen_leader_writes_nothing_when_it_wakes_up(plane: ControlPlane, namespace: str) -> None:
+    without_lease(plane)
+    paths = [plane.user_kubeconfig(user, "system:masters") for user in ("frozen-a", "frozen-b")]
+    first, second = (OperatorProcess(plane, name=f"frozen-{n}", kubeconfig=path) for n, path in enumerate(paths))
+    plane.client.create("tuningstudies", a_study("frozen", trials=40, parallel=3), namespace)
+    try:
+        first.start()
+        until(plane, namespace, "frozen", "a first result", lambda s: _succeeded(s) >= 1)
+        second.start()
+        first.process.freeze()
+        eventually(lambda: "tuning_operator_leader 1.0" in second.get("/metrics"), timeout=40, what="takeover")
+        first.process.thaw()
+        eventually(lambda: not first.process.running, timeout=20, what="the old leader ends")
+        wait_for_state(plane, namespace, "frozen", "Succeeded", timeout=90)
+    finally:
+        first.stop()
+        second.stop()
+
+    promises_kept(plane, namespace, "frozen", lease=LEASE)
+
+
+def test_deleted_while_no_operator_runs_nothing_is_left(plane: ControlPlane, namespace: str) -> None:
+    without_lease(plane)
+    with OperatorProcess(plane, name="leaves"):
+        plane.client.create("tuningstudies", a_study("long", trials=50, parallel=3), namespace)
+        eventually(lambda: len(live_pods(plane, namespace)) == 3, what="three pods")
+
+    plane.client.delete("tuningstudies", "long", namespace)
+
+    nothing_left(plane, namespace)
+
+
+def test_the_api_server_restarts_and_the_study_goes_on_without_a_restart(plane: ControlPlane, namespace: str) -> None:
+    without_lease(plane)
+    with OperatorProcess(plane, name="patient") as operator:
+        plane.client.create("tuningstudies", a_study("patient", trials=24, parallel=3), namespace)
+        until(plane, namespace, "patient", "a first result", lambda s: _succeeded(s) >= 1)
+        pid = operator.process.pid
+
+        plane.restart("kube-apiserver")
+
+        wait_for_state(plane, namespace, "patient", "Succeeded", timeout=90)
+        assert operator.process.pid == pid
+        assert operator.process.running
+    promises_kept(plane, namespace, "patient")
+
+
+def _succeeded(study: dict[str, object]) -> int:
+    status = study.get("status") or {}
+    counts = status.get("counts") if isinstance(status, dict) else None
+    return int(counts["succeeded"]) if isinstance(counts, dict) else 0
