@@ -150,6 +150,7 @@ def _remove_older(containerd: Containerd, reference: str) -> None:
     for other in _buildah("images", "--format", "{{.Name}}:{{.Tag}}").split():
         if other.startswith(f"{name}:") and other != reference:
             _buildah("rmi", other, check=False)
+    _buildah("rmi", "--prune", check=False)  # layers that no image needs; a torch is 6 GB
 
 
 def _buildah(*words: str, check: bool = True) -> str:
