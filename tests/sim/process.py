@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from tests.sim.clock import Clock, Pause, Steps
 from tests.sim.nodes import Faults
-from tests.sim.world import ApiError, ExistsError, NotFoundError, RefusedError, World
+from tests.sim.world import ApiError, ExistsError, Key, NotFoundError, RefusedError, World
 from tuning_operator.core.decide import decide
 from tuning_operator.core.history import observations, running
 from tuning_operator.core.model import (
@@ -48,6 +48,8 @@ class Operator:
         """Of the spec that the plan was made from."""
         self._seen_at = clock.now
         """How far its watches are; a new process begins with a list."""
+        self._touched: dict[Key, float] = {}
+        """When it last wrote a Job, or was told that it exists: nothing older of it is believed."""
         self._suggestions: dict[int, Suggestion] = {}
         self._known = -1
         self._exhausted = False
@@ -79,7 +81,7 @@ class Operator:
         if self.world.deleted:
             study = replace(study, deleting=True)
         stored = dict(sorted(self.world.trials.items()))
-        runs = self.world.runs_at(self._seen_at)
+        runs = self.world.runs_at(self._seen_at, self._touched)
         seen = {(run.trial, run.attempt) for run in runs}
         self._problems = {
             number: found
@@ -182,10 +184,12 @@ class Operator:
                     self.world.record(self.name, action, versions[action.trial])
                     versions[action.trial] = self.world.trials[action.trial].version
         except ExistsError:
-            return
+            pass
         except NotFoundError:
             if not isinstance(action, StopRun):
                 raise
+        if isinstance(action, StartRun):
+            self._touched[action.trial, action.attempt] = self.clock.now
 
     def _write(self, write: Callable[[], None]) -> Steps:
         faults = self.faults()

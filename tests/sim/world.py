@@ -107,10 +107,12 @@ class World:
         """The study as a watch that lags shows it."""
         return next((study for since, study in reversed(self.studies) if since <= at), self.studies[0][1])
 
-    def runs_at(self, at: float) -> tuple[Run, ...]:
+    def runs_at(self, at: float, newer: Mapping[Key, float]) -> tuple[Run, ...]:
+        """As they were; those that the reader touched itself not older than that."""
         seen = []
-        for entries in self._journal.values():
-            run = next((run for since, run in reversed(entries) if since <= at), None)
+        for key, entries in self._journal.items():
+            until = max(at, newer.get(key, at))
+            run = next((run for since, run in reversed(entries) if since <= until), None)
             if run is not None:
                 seen.append(run)
         return tuple(seen)

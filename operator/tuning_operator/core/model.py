@@ -6,8 +6,11 @@ files or the clock. The cluster, the local runner and the simulator all speak th
 
 What `gather` promises:
 
-* Trials are never older than the writer's own last write to them. Runs may be older than the world (a watch lags), but
-  never go back in time while the process lives; after a start both are read from the API, not from a cache.
+* Trials and runs are never older than the writer's own last write to them: in particular a run that was created, or was
+  found to exist already, is seen from then on, until that very Job (its uid) is seen gone. Otherwise runs may be older
+  than the world (a watch lags), but never go back in time while the process lives; after a start both are read from
+  the API, not from a cache. (Without this, a Job that is gone before it was ever seen comes into being again under its
+  name, the old one's end is taken for the new one's, and two attempts run at once.)
 * A run is in the snapshot as long as any of its pods or processes exists, also when its Job is gone already. An ended
   run stays in it until its trial has a result, also if the trial is at a later attempt by now.
 
