@@ -50,9 +50,12 @@ class OperatorProcess:
         self.process.stop(grace=15)
 
     def get(self, path: str) -> str:
-        """What one of its own endpoints answers."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-            return answer.read().decode()
+        """What one of its own endpoints answers; empty as long as nobody does."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
 
     def __enter__(self) -> OperatorProcess:
         return self.start()

@@ -48,15 +48,17 @@ def test_the_charts_rights_are_enough_and_none_is_refused(plane: ControlPlane, e
         plane.client.create("tuningstudies", a_study("granted", trials=4, parallel=2), namespace)
     try:
         with OperatorProcess(
-            plane, name="granted", kubeconfig=kubeconfig, lease_namespace=system, namespaces=namespaces
-        ) as operator:
+            plane, name="granted", kubeconfig=kubeconfig, lease_namespace=system, namespaces=namespaces,
+            extra=[f"--lease-name={ACCOUNT}"],
+        ) as operator:  # fmt: skip
             for namespace in names:
                 wait_for_state(plane, namespace, "granted", "Succeeded")
             eventually(lambda: operator.get("/readyz") == "ok\n", what="it watches")
             plane.client.create("tuningstudies", a_study("second", trials=2, parallel=2), served)
             wait_for_state(plane, served, "second", "Succeeded")
             plane.client.delete("tuningstudies", "granted", served)
-            eventually(lambda: len(plane.client.list("jobs", served)) == 2, what="only the second study's Jobs")
+            # A young garbage collector looks for new kinds every 30 s.
+            eventually(lambda: len(plane.client.list("jobs", served)) == 2, timeout=60, what="only the second's Jobs")
         assert refused(plane, system) == []
         if not everywhere:
             assert plane.client.list("tuningtrials", other) == []

@@ -15,7 +15,7 @@ In every namespace that is served (a ClusterRole, or one Role for each namespace
     apiGroups: [""]              resources: [pods]                   verbs: [list, watch]
     apiGroups: [events.k8s.io]   resources: [events]                 verbs: [list, create, patch]
 
-In the operator's own namespace (a Role):
+In the operator's own namespace (a Role, for the lease of `--lease-name` only; a create cannot be bound to a name):
 
     apiGroups: [coordination.k8s.io]  resources: [leases]            verbs: [get, create, update]
 
