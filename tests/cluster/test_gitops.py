@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.bench.operator_process import OperatorProcess, wait_for_state
 from tests.helm import CHART, helm, settings
+from tests.operator_process import OperatorProcess, wait_for_state
 from tests.statuses import RECORDINGS
 from tests.testcluster import programs
 from tests.testcluster.control_plane import ControlPlane

@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.helm import CHART, helm, settings
 from tests.testcluster.client import eventually
 from tests.testcluster.realnode import RealCluster
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "digits-lenet.yaml"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-FEWER = {"trials": 6, "parallel": 2, "failures": 2}
-"""Limits that two cores get through in time; everything else is the example as it stands."""
 GOOD = 0.97
-
-pytestmark = pytest.mark.timeout(2400)  # a cold build of the trainer's image is most of it
+"""What ends the study here, so that two cores are soon done; otherwise it is the example as it stands."""
+AT_MOST = 40
+"""Trials: the seed is of the study's uid too, so each run is another draw, and luck must not decide a test."""
+ONE_THREAD = {"containers": [{"name": "trial", "env": [{"name": "OMP_NUM_THREADS", "value": "1"}]}]}
+"""Merged over the trainer's Job: two trials share two cores."""
 
 
 class Study:
@@ -50,30 +50,13 @@ class Study:
         return self.cluster.client.list("pods", self.namespace, labels="tuning.study/study=digits-lenet")
 
 
-def image_settings(operator: str, trainer: str) -> list[str]:
-    """Chart values for images that are on the node already."""
-    chosen: dict[str, object] = {"image__pullPolicy": "IfNotPresent"}
-    for prefix, reference in (("image", operator), ("trainer__image", trainer)):
-        repository, _, tag = reference.rpartition(":")
-        chosen |= {f"{prefix}__repository": repository, f"{prefix}__tag": tag}
-    return settings(**chosen)
-
-
-@pytest.fixture(scope="module")
-def system(real_cluster: RealCluster, operator_image: str, trainer_image: str) -> Iterator[str]:
-    """The namespace that the operator is installed in, and runs."""
-    name = real_cluster.new_namespace("system", labels=RESTRICTED)
-    images = image_settings(operator_image, trainer_image)
-    helm(real_cluster, "install", "tuning", str(CHART), "-n", name, "--wait", "--timeout=90s", *images)
-    yield name
-    helm(real_cluster, "uninstall", "tuning", "-n", name)
-
-
 @pytest.fixture(scope="module")
 def study(real_cluster: RealCluster, system: str) -> Iterator[Study]:
     namespace = real_cluster.new_namespace("research", labels=RESTRICTED)
     manifest = yaml.safe_load(EXAMPLE.read_text())
-    manifest["spec"]["limits"] = FEWER
+    manifest["spec"]["objectives"][0]["target"] = GOOD
+    manifest["spec"]["limits"]["trials"] = AT_MOST
+    manifest["spec"]["trial"]["template"] = {"spec": {"template": {"spec": ONE_THREAD}}}
     applied = Study(real_cluster, namespace, manifest)
     applied.kubectl("apply", "-f", "-", stdin=manifest)
     yield applied
@@ -134,7 +117,7 @@ def test_the_study_finds_good_hyperparameters_and_tests_them_once(study: Study) 
     assert over["final"]["metrics"]["test_accuracy"] >= GOOD - 0.03
     finals = [trial for trial in study.trials() if trial["spec"]["role"] == "Final"]
     assert [trial["metadata"]["name"] for trial in finals] == [over["final"]["trial"]]
-    tested = [trial for trial in study.trials() if "test_accuracy" in trial["status"]["result"]["metrics"]]
+    tested = [trial for trial in study.trials() if "test_accuracy" in trial["status"]["result"].get("metrics", {})]
     assert tested == finals
 
 
@@ -144,16 +127,20 @@ def test_kubectl_get_shows_state_counts_and_best(study: Study) -> None:
 
     status = study.status()
     assert shown["STATE"] == "Succeeded"
-    assert (shown["TRIALS"], shown["RUNNING"], shown["FAILED"]) == (str(status["counts"]["total"]), "0", "0")
+    assert (shown["TRIALS"], shown["RUNNING"]) == (str(status["counts"]["total"]), "0")
     assert shown["BEST"] == status["bestValue"]
 
 
 def test_every_trial_was_a_restricted_pod_with_one_gpu(study: Study) -> None:
-    pods = study.trial_pods()
+    ended = [trial for trial in study.trials() if trial["status"]["state"] == "Succeeded"]
+    pods = [pod for pod in study.trial_pods() if pod["status"]["phase"] == "Succeeded"]
 
-    assert len(pods) == len(study.trials())
-    assert {pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] for pod in pods} == {"1"}
-    assert {pod["status"]["phase"] for pod in pods} == {"Succeeded"}
+    assert len(pods) == len(ended) >= 2
+    for pod in pods:
+        (container,) = pod["spec"]["containers"]
+        assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert not any(volume["name"].startswith("kube-api-access") for volume in pod["spec"]["volumes"])
 
 
 def test_nothing_has_drifted_from_the_applied_file(study: Study) -> None:
