@@ -105,7 +105,19 @@ def bootstrap() -> Path:
     if wanted not in found.split():
         pip = [BIN / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
         check(call([*pip, "-r", LOCKS / "uv.lock"]), "installing uv")
+    heed_pip()
     return uv
+
+
+def heed_pip() -> None:
+    """uv does not read pip's settings; a mirror or a certificate that was set up for pip holds for uv as well."""
+    pip = [BIN / "python", "-m", "pip", "config", "list"]
+    listed = subprocess.run(pip, capture_output=True, text=True, check=False).stdout.splitlines()
+    settings = dict(line.split("=", 1) for line in listed if "=" in line)
+    for setting, variable in (("index-url", "UV_DEFAULT_INDEX"), ("cert", "SSL_CERT_FILE")):
+        value = os.environ.get(f"PIP_{setting.replace('-', '_').upper()}") or settings.get(f"global.{setting}", "")
+        if value:
+            os.environ.setdefault(variable, value.strip("'"))
 
 
 def lock(arguments: "list[str]") -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.local.studies import (
     DONE,
+    SLOW,
     AStudy,
     Tuning,
     intervals,
@@ -203,6 +204,15 @@ def test_cores_are_split_between_the_trials_at_once(a_study: AStudy) -> None:
     assert "OMP_NUM_THREADS" not in environment
     run(study, "--parallel", 1, "--trials", 1)
     assert int((study.directory / "threads").read_text()) == len(os.sched_getaffinity(0))
+
+
+def test_a_reader_that_goes_away_does_not_end_the_study(a_study: AStudy) -> None:
+    study = a_study.with_script("sleep 0.2; " + DONE)
+    running = Tuning(study.directory, "run", study.write(), "--no-report")
+    assert running.process.stdout is not None
+    running.process.stdout.close()
+    running.process.wait(timeout=SLOW)
+    assert len(results(study)) == 4
 
 
 def test_no_process_is_left_behind(a_study: AStudy) -> None:

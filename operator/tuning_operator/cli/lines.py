@@ -1,5 +1,6 @@
 """The progress of `tuning run` as lines, for logs, pipes and CI: one line when something changed."""
 
+import contextlib
 from typing import TextIO
 
 from tuning_operator.api.trial import Role, TrialState
@@ -35,7 +36,9 @@ class LinesDisplay:
             self._line(scene, _describe(row, scene) + (_how_far(scene) if ended else ""))
 
     def note(self, text: str) -> None:
-        print(text, file=self._out, flush=True)
+        # A reader that has gone (a closed terminal, `| head`) must not end the study.
+        with contextlib.suppress(OSError):
+            print(text, file=self._out, flush=True)
 
     def _begin(self, scene: Scene) -> None:
         self._began = scene.now
@@ -47,7 +50,7 @@ class LinesDisplay:
 
     def _line(self, scene: Scene, text: str) -> None:
         passed = scene.now - (self._began or scene.now)
-        print(f"{words.duration(passed):>7}  {text}", file=self._out, flush=True)
+        self.note(f"{words.duration(passed):>7}  {text}")
 
 
 def _describe(row: Row, scene: Scene) -> str:

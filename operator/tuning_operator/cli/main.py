@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "check":
             from tuning_operator.cli.check import check
 
-            return check(options.files)
+            return check(options.files, output=options.output)
         case "status":
             from tuning_operator.cli.status import status
 
@@ -77,7 +77,8 @@ def parser() -> argparse.ArgumentParser:
     )
 
     check = verbs.add_parser("check", help="say what is wrong with study files, without a cluster")
-    check.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    check.add_argument("files", type=Path, nargs="+", metavar="FILE", help="study files, or folders of them")
+    check.add_argument("--output", choices=("text", "json"), default="text")
 
     status = verbs.add_parser("status", help="show studies of this machine")
     _place(status)

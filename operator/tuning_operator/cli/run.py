@@ -46,6 +46,9 @@ def run(options: argparse.Namespace) -> int:
         outcome = _watch(options, file, ledger)
         _tell(options, ledger, outcome)
         return CODES[outcome]
+    except OSError as error:
+        print(f"{ledger.directory}: {error}; what is recorded so far stands, and a second run goes on", file=sys.stderr)
+        return FAILED
     finally:
         ledger.unlock()
 

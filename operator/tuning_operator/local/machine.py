@@ -61,6 +61,10 @@ class GpuPool:
         self._held: dict[object, tuple[str, ...]] = {}
         self._lock = threading.Lock()
 
+    @property
+    def any(self) -> bool:
+        return bool(self._all)
+
     def take(self, owner: object, count: int) -> tuple[str, ...]:
         with self._lock:
             load = Counter(gpu for gpus in self._held.values() for gpu in gpus)

@@ -83,8 +83,8 @@ class Processes:
             start = Start(self._clock(), command.argv, devices, command.grace)
             files.write_start(start)
             environment = dict(command.environment)
-            if devices:
-                environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+            if self._gpus.any:
+                environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)  # none is none, as in a cluster
             with files.log.open("ab") as log:
                 process = subprocess.Popen(
                     ["/bin/sh", "-c", _SHELL, "tuning-trial", str(files.base), program, *command.argv[1:]],
@@ -126,6 +126,11 @@ class Processes:
         if attempt is not None and attempt.kill_at is None:
             attempt.kill_at = self._clock() + attempt.start.grace
             attempt.signal(signal.SIGTERM)
+
+    def abandon(self) -> None:
+        """Asks all to end, because nobody will watch them any more."""
+        for key in self.live():
+            self.stop(key)
 
     def kill_all(self) -> None:
         for attempt in self._known.values():

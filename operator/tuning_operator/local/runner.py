@@ -106,6 +106,7 @@ class Runner:
         self._problems: dict[int, StartProblem] = {}
         self._interruptions = 0
         self._told = False
+        self._search_problem: str | None = None
         self._asked: object = None
 
     def interrupt(self) -> None:
@@ -125,11 +126,15 @@ class Runner:
                 plan = decide(snapshot, self._clock())
                 self._act(plan, snapshot)
                 outcome = self._outcome(plan)
+                self._tell_problems()
                 self._show(snapshot.study, plan)
                 if outcome is not None:
                     return outcome
                 if not _changes(plan):
                     self._wake.wait(self._pause(plan, deadline))
+        except BaseException:
+            self._processes.abandon()
+            raise
         finally:
             self._suggestions.close(timeout=0)
 
@@ -187,9 +192,15 @@ class Runner:
             since = self._problems[key[0]].since if key[0] in self._problems else now
             self._problems[key[0]] = StartProblem(*key, error.reason, error.message, since, tried_at=now)
 
+    def _tell_problems(self) -> None:
+        problem = self._suggestions.problem(self._ledger.study.uid)
+        if problem is not None and problem != self._search_problem:
+            self._observer.note(f"no suggestion can be made at the moment: {problem}")
+        self._search_problem = problem
+
     def _suggest(self, plan: Plan, snapshot: Snapshot) -> None:
         results = sum(1 for trial in snapshot.trials if trial.result is not None)
-        asked = (plan.suggest, results, len(snapshot.trials))
+        asked = (plan.suggest, results, len(snapshot.trials), snapshot.study.generation)
         if asked == self._asked:
             return
         self._asked = asked

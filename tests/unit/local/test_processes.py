@@ -233,3 +233,9 @@ def _gone(pid: int) -> bool:
 def _made(directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     return directory
+
+
+def test_a_trial_that_wants_no_gpu_sees_none(world: World) -> None:
+    world.start('echo "<$CUDA_VISIBLE_DEVICES>"')
+    world.end()
+    assert world.log() == "<>\n"
