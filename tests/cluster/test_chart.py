@@ -62,6 +62,19 @@ def release(plane: ControlPlane) -> Iterator[tuple[ControlPlane, str]]:
 
 def install(cluster: Cluster, namespace: str, *args: str) -> None:
     helm(cluster, "install", "tuning", str(CHART), "--namespace", namespace, "--take-ownership", *args)
+    for kind in ("tuningstudies", "tuningtrials"):
+        eventually(lambda kind=kind: listable(cluster, kind), what=f"{kind} are served")
+
+
+def listable(cluster: Cluster, kind: str) -> bool:
+    """A young CRD is served some moments after it is established: 404, then 429 until its cache is filled."""
+    try:
+        cluster.client.list(kind)
+    except ApiError as error:
+        if error.status in (404, 429):
+            return False
+        raise
+    return True
 
 
 def allowed(cluster: Cluster, user: str, right: tuple[str, str, str], namespace: str) -> bool:
