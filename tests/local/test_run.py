@@ -48,7 +48,7 @@ def test_lines_for_people_name_the_best_and_the_end(a_study: AStudy) -> None:
     done = tuning(a_study.directory, "run", a_study.write(), "--no-report")
     assert done.code == 0
     assert "square succeeded: all 4 trials ended (limits.trials)" in done.out
-    assert "best    trial" in done.out
+    assert "\nbest        trial " in done.out
 
 
 def test_what_is_finished_stays_as_it_is(a_study: AStudy) -> None:

@@ -133,7 +133,7 @@ def _tell(options: argparse.Namespace, ledger: Ledger, outcome: Outcome) -> None
     else:
         print(summary.as_text(ledger))
         if report is not None:
-            print(f"report  {report}")
+            print(f"{'report':<{summary.LABEL}}{report}")
     if outcome is Outcome.INTERRUPTED:
         again = " ".join(["tuning run", str(options.file), *(["--dir", str(options.dir)] if options.dir else [])])
         print(f"interrupted; nothing is lost: {again} goes on from here", file=sys.stderr)

@@ -9,6 +9,9 @@ from tuning_operator.core.model import Trial
 from tuning_operator.local.ledger import Ledger
 from tuning_operator.local.records import Json, study_resource, trial_resource
 
+LABEL = 12
+"""Width of the words at the left."""
+
 
 def as_json(ledger: Ledger) -> Json:
     """The study and its trials as a cluster would show them, and where their files are."""
@@ -23,17 +26,19 @@ def as_text(ledger: Ledger) -> str:
     lines = [_headline(ledger)]
     best = status.get("best")
     if best is not None:
-        lines.append(f"best    trial {best['number']}: {words.metrics(best['values'])}")
+        lines.append(f"{'best':<{LABEL}}trial {best['number']}: {words.metrics(best['values'])}")
         width = max(map(len, best["parameters"]), default=0)
-        lines += [f"        {name:<{width}}  {words.parameter(value)}" for name, value in best["parameters"].items()]
+        lines += [
+            f"{'':<{LABEL}}{name:<{width}}  {words.parameter(value)}" for name, value in best["parameters"].items()
+        ]
     final = status.get("final")
     if final is not None:
         said = words.metrics(_tested(final.get("metrics", {}))) or final.get("message", "")
-        lines.append(f"final   {final['state'].lower()}: {said}")
-    lines += [f"{name:<7} {path}" for name, path in weights(ledger).items()]
+        lines.append(f"{'final':<{LABEL}}{final['state'].lower()}: {said}")
+    lines += [f"{name:<{LABEL}}{path}" for name, path in weights(ledger).items()]
     failed = [trial for trial in ledger.trials if trial.result is not None and trial.result.state == "Failed"]
     if failed and status.get("state") == "Failed":
-        lines.append(f"log     {_log(ledger, failed[-1])}")
+        lines.append(f"{'log':<{LABEL}}{_log(ledger, failed[-1])}")
     return "\n".join(lines)
 
 
