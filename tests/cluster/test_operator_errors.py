@@ -19,6 +19,7 @@ def _named(name: str, end: str, **rule: Any) -> Rule:
     return Rule(end=end, labels={"tuning.study/study": name}, **rule)
 
 
+PULLS = "pulls"
 RULES = [
     _named("crashes", "exit", code=7),
     _named("invalid", "exit", code=42, parameters={"layers": [5, 8]}),
@@ -34,6 +35,9 @@ RULES = [
 @pytest.fixture(scope="module")
 def plane() -> Iterator[ControlPlane]:
     with operated_plane() as cluster, FakeNode(cluster, seconds=0.5, rules=RULES), OperatorProcess(cluster):
+        # Registries get a minute; it may pass while the other tests run.
+        cluster.client.create("namespaces", {"metadata": {"name": PULLS}})
+        cluster.client.create("tuningstudies", a_study("image", trials=20, parallel=2), PULLS)
         yield cluster
 
 
@@ -220,18 +224,6 @@ def test_a_foreign_job_under_our_name_is_left_alone_and_named(plane: ControlPlan
     wait_for_state(plane, namespace, "taken", "Succeeded")
 
 
-def test_an_image_that_cannot_be_pulled_stalls_the_study_instead_of_burning_it(
-    plane: ControlPlane, namespace: str
-) -> None:
-    plane.client.create("tuningstudies", a_study("image", trials=20, parallel=2), namespace)
-
-    stalled = wait_for_state(plane, namespace, "image", "Stalled", timeout=100)
-
-    assert condition(stalled, "Stalled")["reason"] in ("ErrImagePull", "ImagePullBackOff")
-    assert len(trials(plane, namespace, "image")) == 2
-    assert states(plane, namespace, "image") == ["Pending"] * 2
-
-
 def test_a_job_deleted_by_hand_is_one_lost_attempt(plane: ControlPlane, namespace: str) -> None:
     study = a_study("endless", trials=1, parallel=1)
     plane.client.create("tuningstudies", study, namespace)
@@ -248,3 +240,11 @@ def test_a_job_deleted_by_hand_is_one_lost_attempt(plane: ControlPlane, namespac
     eventually(second, what="a second attempt")
     assert trials(plane, namespace, "endless")[0]["status"]["disruptions"] == 1
     plane.client.delete("tuningstudies", "endless", namespace)
+
+
+def test_an_image_that_cannot_be_pulled_stalls_the_study_instead_of_burning_it(plane: ControlPlane) -> None:
+    stalled = wait_for_state(plane, PULLS, "image", "Stalled", timeout=100)
+
+    assert condition(stalled, "Stalled")["reason"] in ("ErrImagePull", "ImagePullBackOff")
+    assert len(trials(plane, PULLS, "image")) == 2
+    assert states(plane, PULLS, "image") == ["Pending"] * 2

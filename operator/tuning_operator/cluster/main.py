@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 WORKERS = 16
 """Studies that are worked on at once; most of that time is waiting for the API server."""
 STOP_SECONDS = 10.0
+FIRST_ROUND_LOOKS = 150
 
 
 @dataclass(frozen=True)
@@ -187,9 +188,10 @@ class Operator:
             began = time.monotonic()
             keys = await self._lister.load()
             log.info("loaded", extra={"studies": len(keys), "seconds": round(time.monotonic() - began, 3)})
-            for key in keys:
+            for key in sorted(keys, key=self._ended):
                 self.queue.add(key)
             self._workers = [asyncio.create_task(self._worker.run(), name=f"worker-{n}") for n in range(WORKERS)]
+            await self._first_round()
             self._loaded = True
             self._watch.start()
             await asyncio.wait({holding, scraping, *self._workers}, return_when=asyncio.FIRST_COMPLETED)
@@ -200,6 +202,17 @@ class Operator:
             holding.cancel()
             scraping.cancel()
             await asyncio.gather(holding, scraping, return_exceptions=True)
+
+    async def _first_round(self) -> None:
+        """kopf takes a second of the interpreter to import: what waits for its first Job goes before it."""
+        for _ in range(FIRST_ROUND_LOOKS):
+            if not len(self.queue):
+                return
+            await asyncio.sleep(0.02)
+
+    def _ended(self, key: Key) -> bool:
+        known = self.store.get(key)
+        return known is not None and known.seen.status.get("state") in ("Succeeded", "Failed")
 
     async def _wait_for_crds(self) -> None:
         path = f"/apis/{names.API_VERSION}"

@@ -1,0 +1,192 @@
+"""What is seen of Jobs and pods, and what it means for a run."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from tests.unit.cluster.builders import (
+    UID,
+    a_study,
+    raw_job,
+    raw_pod,
+    raw_study,
+    raw_trial,
+    terminated,
+)
+from tuning_operator.cluster.gather import gather, holes, runs_of
+from tuning_operator.cluster.seen import job_seen, pod_seen, study_seen, trial_seen
+from tuning_operator.cluster.store import Known, Store
+from tuning_operator.core.model import Run, RunState
+from tuning_operator.search.types import Suggestion
+
+REPORT = '{"v":1,"step":3,"final":{"loss":0.5},"done":true}'
+
+
+def known(*objects: dict[str, Any]) -> Known:
+    store = Store()
+    store.put(study_seen(raw_study()))
+    for raw in objects:
+        for decode in (trial_seen, job_seen, pod_seen):
+            kind = "pod" if "containers" in raw["spec"] else "trial" if "number" in raw["spec"] else "job"
+            if decode.__name__.startswith(kind):
+                seen = decode(raw)
+                assert seen is not None
+                store.put(seen)
+    found = store.get(("ns", "digits"))
+    assert found is not None
+    return found
+
+
+def run_of(job: dict[str, Any] | None, pod: dict[str, Any] | None) -> Run:
+    (run,) = runs_of(known(raw_trial(0), *(raw for raw in (job, pod) if raw is not None))).values()
+    return run
+
+
+WAITING, RUNNING, STOPPING, ENDED = RunState.WAITING, RunState.RUNNING, RunState.STOPPING, RunState.ENDED
+LOST = [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained"}]
+PULL = {"waiting": {"reason": "ErrImagePull", "message": "not found"}}
+CREATING = {"waiting": {"reason": "ContainerCreating"}}
+UP = {"running": {"startedAt": "2026-01-31T12:00:00Z"}}
+NO_NODE = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]
+
+
+@pytest.mark.parametrize(
+    ("job", "pod", "want"),
+    [
+        pytest.param(raw_job(), None, {"state": WAITING}, id="a Job without a pod waits"),
+        pytest.param(raw_job(), raw_pod(state=CREATING), {"state": WAITING, "reason": ""}, id="starting is no reason"),
+        pytest.param(raw_job(), raw_pod(state=PULL), {"state": WAITING, "reason": "ErrImagePull"}, id="no image"),
+        pytest.param(
+            raw_job(), raw_pod(conditions=NO_NODE), {"state": WAITING, "reason": "Unschedulable"}, id="no node"
+        ),
+        pytest.param(raw_job(), raw_pod(phase="Running", state=UP), {"state": RUNNING}, id="it runs"),
+        pytest.param(
+            raw_job(), raw_pod(phase="Running", state=UP, deleting=True), {"state": STOPPING}, id="its pod is deleted"
+        ),
+        pytest.param(
+            raw_job(deleting=True), raw_pod(phase="Running", state=UP), {"state": STOPPING}, id="its Job is deleted"
+        ),
+        pytest.param(
+            raw_job(),
+            raw_pod(phase="Succeeded", state=terminated(0, message=REPORT)),
+            {"state": ENDED, "exit_code": 0, "disrupted": False},
+            id="done, seen on the pod while the Job still says nothing",
+        ),
+        pytest.param(
+            raw_job(),
+            raw_pod(phase="Failed", state=terminated(137, reason="OOMKilled")),
+            {"state": ENDED, "exit_code": 137, "reason": "OOMKilled", "disrupted": False},
+            id="out of memory",
+        ),
+        pytest.param(
+            raw_job(),
+            raw_pod(phase="Failed", state=terminated(1, reason="Error", message="boom")),
+            {"state": ENDED, "exit_code": 1, "reason": "", "message": "boom"},
+            id="an exit code with its last words",
+        ),
+        pytest.param(
+            raw_job(),
+            raw_pod(phase="Failed", state=terminated(143), conditions=LOST),
+            {"state": ENDED, "exit_code": 143, "disrupted": True},
+            id="evicted by the API",
+        ),
+        pytest.param(
+            raw_job(),
+            raw_pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory."),
+            {"state": ENDED, "exit_code": None, "reason": "Evicted", "disrupted": True},
+            id="evicted by a node under pressure",
+        ),
+        pytest.param(
+            raw_job(),
+            raw_pod(phase="Failed", reason="Evicted", message="Pod ephemeral local storage usage exceeds the limit"),
+            {"state": ENDED, "reason": "Evicted", "disrupted": False},
+            id="evicted for its own use of storage is its fault",
+        ),
+        pytest.param(
+            raw_job(),
+            raw_pod(phase="Failed", reason="DeadlineExceeded", message="too long"),
+            {"state": ENDED, "reason": "DeadlineExceeded", "disrupted": False},
+            id="too long, says the kubelet",
+        ),
+        pytest.param(
+            raw_job(condition="FailureTarget", reason="DeadlineExceeded"),
+            raw_pod(phase="Failed", state=terminated(143), deleting=True),
+            {"state": ENDED, "reason": "DeadlineExceeded", "disrupted": False},
+            id="too long, says the Job",
+        ),
+        pytest.param(
+            raw_job(),
+            raw_pod(phase="Failed", state=terminated(143), deleting=True),
+            {"state": ENDED, "disrupted": True},
+            id="deleted by hand",
+        ),
+        pytest.param(
+            raw_job(condition="Failed", reason="BackoffLimitExceeded"),
+            None,
+            {"state": ENDED, "exit_code": None, "disrupted": True},
+            id="a failed Job without a pod lost it",
+        ),
+        pytest.param(
+            raw_job(condition="Complete"), None, {"state": ENDED, "exit_code": 0}, id="a complete Job without a pod"
+        ),
+        pytest.param(
+            None, raw_pod(phase="Running", state=UP), {"state": RUNNING}, id="a pod whose Job is not known (any more)"
+        ),
+    ],
+)
+def test_what_a_run_is(job: dict[str, Any] | None, pod: dict[str, Any] | None, want: dict[str, Any]) -> None:
+    run = run_of(job, pod)
+    assert {key: getattr(run, key) for key in want} == want
+
+
+def test_the_report_comes_from_the_termination_message() -> None:
+    run = run_of(raw_job(), raw_pod(phase="Succeeded", state=terminated(0, message=REPORT)))
+    assert run.report is not None
+    assert run.report.final == {"loss": 0.5}
+    assert run.started_at == run.ended_at == run.created_at
+
+
+def test_a_pod_of_a_former_job_of_that_name_does_not_count() -> None:
+    job = raw_job()
+    job["metadata"]["uid"] = "another"
+    assert run_of(job, raw_pod(phase="Failed", state=terminated(1))).state is WAITING
+
+
+def test_a_job_that_is_not_our_trials_does_not_count() -> None:
+    job = raw_job()
+    job["metadata"]["ownerReferences"][0]["uid"] = "foreign"
+    assert runs_of(known(raw_trial(0), job)) == {}
+
+
+def test_a_pod_that_is_gone_without_last_words_is_a_lost_attempt() -> None:
+    store = Store()
+    store.put(study_seen(raw_study()))
+    for seen in (trial_seen(raw_trial(0)), pod_seen(raw_pod(phase="Running", state=UP))):
+        assert seen is not None
+        store.put(seen)
+    pod = pod_seen(raw_pod(phase="Running", state=UP, version=5))
+    assert pod is not None
+    store.remove(pod, at=77.0)
+    (run,) = runs_of(store.studies["ns", "digits"]).values()
+    assert (run.state, run.disrupted, run.exit_code, run.ended_at) == (ENDED, True, None, 77.0)
+
+
+def test_a_hole_in_the_ledger_stands_as_a_trial_to_be_created() -> None:
+    found = known(raw_trial(0), raw_trial(2))
+    suggestion = Suggestion({"lr": 0.5}, "TPE", 0)
+    snapshot = gather(found, a_study(), suggestions={1: suggestion, 3: suggestion}, exhausted=False)
+    assert holes(found) == [1]
+    assert [trial.number for trial in snapshot.trials] == [0, 1, 2]
+    assert snapshot.trials[1].suggestion is suggestion
+    assert snapshot.suggestions == {3: suggestion}
+    with pytest.raises(KeyError):
+        gather(found, a_study(), suggestions={}, exhausted=False)
+
+
+def test_another_studys_trials_do_not_count() -> None:
+    assert known(raw_trial(0, owner="other-uid")).trials == {}
+    assert known(raw_trial(0)).uid == UID
+    assert math.isfinite(known(raw_trial(0)).trials[0].trial.created_at)
