@@ -40,7 +40,10 @@ def crd_copies() -> dict[Path, str]:
 def install_manifest(helm: str | Path) -> str:
     """The whole installation as one text, as `helm template` makes it with the chart's own values."""
     command = [str(helm), "template", "tuning-operator", str(CHART), "--namespace", NAMESPACE]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise SystemExit(f"render.py: no {helm!r} here; put Helm 3.14 or newer on PATH, or say --helm PATH") from None
     if run.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit code {run.returncode}\n{run.stderr}")
     return HEADER + HELMS_OWN.sub("", run.stdout)
