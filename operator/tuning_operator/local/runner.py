@@ -6,7 +6,7 @@ the next run goes on with them as after any other loss of an attempt.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -39,6 +39,8 @@ from tuning_operator.search.suggest import problem
 
 LOOK = 0.5
 """Seconds between two looks at the reports of running trials. Ends of processes wake the loop at once."""
+REFRESH = 0.02
+"""Seconds between two looks for a suggestion that is being made again: new ones wake the loop, renewed ones do not."""
 
 
 class Outcome(StrEnum):
@@ -104,6 +106,7 @@ class Runner:
         self._processes = Processes(wake=self._wake.set, clock=clock, gpus=GpuPool(setting.machine.gpus))
         self._suggestions = LookAhead(on_ready=lambda _: self._wake.set())
         self._problems: dict[int, StartProblem] = {}
+        self._held_back = False
         self._interruptions = 0
         self._told = False
         self._search_problem: str | None = None
@@ -141,7 +144,7 @@ class Runner:
     def _gather(self) -> Snapshot:
         trials = self._ledger.trials
         study = replace(self._ledger.study, spec=self._spec())
-        return Snapshot(
+        snapshot = Snapshot(
             study=study,
             trials=trials,
             runs=tuple(run for key in self._processes.known() if (run := self._processes.run(key)) is not None),
@@ -150,6 +153,9 @@ class Runner:
             problems=tuple(self._problems.values()),
             previous_status=self._ledger.status,
         )
+        known = snapshot if study.spec.limits.parallel > 1 else _one_after_the_other(snapshot)
+        self._held_back = len(known.suggestions) < len(snapshot.suggestions)
+        return known
 
     def _act(self, plan: Plan, snapshot: Snapshot) -> None:
         now = self._clock()
@@ -245,7 +251,7 @@ class Runner:
         return None
 
     def _pause(self, plan: Plan, deadline: float | None) -> float:
-        waits = [LOOK]
+        waits = [REFRESH if self._held_back and not self._processes.live() else LOOK]
         if plan.requeue_after is not None:
             waits.append(plan.requeue_after)
         if deadline is not None:
@@ -298,6 +304,24 @@ class Runner:
                 now=self._clock(),
             )
         )
+
+
+def _one_after_the_other(snapshot: Snapshot) -> Snapshot:
+    """One trial at a time: each suggestion shall know every result before it, which makes the study repeatable.
+
+    Several at once fill a free slot at once, with what was suggested before the last result.
+    """
+    unrecorded = any(run.state is RunState.ENDED and not _recorded(run, snapshot.trials) for run in snapshot.runs)
+    results = len(observations(snapshot))
+    fresh = {number: made for number, made in snapshot.suggestions.items() if made.known == results and not unrecorded}
+    return replace(
+        snapshot, suggestions=fresh, exhausted=snapshot.exhausted and len(fresh) == len(snapshot.suggestions)
+    )
+
+
+def _recorded(run: Run, trials: Sequence[Trial]) -> bool:
+    trial = trials[run.trial]
+    return trial.result is not None or run.attempt < trial.attempt
 
 
 def _changes(plan: Plan) -> bool:
