@@ -1,8 +1,8 @@
 """Applying a plan: idempotent writes, each answer going back into the store.
 
 The actions of one trial follow each other in the plan's order; those of different trials run side by side, a few at a
-time, so that a Job that fills a slot never waits for another trial's record. A failed write stops its trial's further
-actions, not the others': the next reconcile finds what is missing.
+time, those that start something first. A failed write stops its trial's further actions, not the others': the next
+reconcile finds what is missing.
 """
 
 import asyncio
@@ -70,7 +70,12 @@ class Actor:
             async with slots:
                 return any([await self._do(known, study, action, ledger) for action in chain])
 
-        results = await asyncio.gather(*(follow(chain) for chain in chains.values()), return_exceptions=True)
+        # What fills slots goes alone: in a swarm of ends, records would make it wait in the API server.
+        starts = [chain for chain in chains.values() if any(isinstance(action, StartRun) for action in chain)]
+        others = [chain for chain in chains.values() if chain not in starts]
+        results: list[bool | BaseException] = []
+        for group in (starts, others):
+            results += await asyncio.gather(*(follow(chain) for chain in group), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
