@@ -40,8 +40,8 @@ def main() -> None:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda n: an_ended_study(cluster, namespace, n, args.trials), range(args.studies)))
         known = f"{args.studies} studies, {args.studies * args.trials} trials"
-        print(f"cold start, {known}: {cold_start(cluster, 'among-many'):.2f} s to the first Job")
         print(f"resident memory, {known}: {memory(cluster, namespace, args.studies):.0f} MB (bar {BAR_MB})")
+        print(f"cold start, {known}: {cold_start(cluster, 'among-many'):.2f} s to the first Job (bar {BAR_START:g})")
 
 
 def cold_start(cluster: ControlPlane, name: str) -> float:
