@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tuning_operator.api.trial import Role, TrialState
@@ -48,6 +48,8 @@ class Memory:
     refusal: str = ""
     tried_out_at: float = 0.0
     finished: bool = False
+    wished: dict[int, float] = field(default_factory=dict)
+    """Trial numbers whose first suggestion is waited for, and since when."""
 
 
 class Worker:
@@ -137,6 +139,8 @@ class Worker:
 
     async def _plan(self, known: Known, memory: Memory, study: Study) -> tuple[Snapshot | None, Plan | None]:
         suggestions = self._lookahead.ready(known.uid)
+        for number in memory.wished.keys() & suggestions.keys():
+            self._meters.suggested(time.monotonic() - memory.wished.pop(number))
         missing = [number for number in holes(known) if number not in suggestions]
         if missing:
             # Without them the ledger has a gap. They come from the same inputs as before, so they are the same.
@@ -197,6 +201,8 @@ class Worker:
     def _request(self, known: Known, memory: Memory, snapshot: Snapshot, numbers: list[int]) -> None:
         if memory.problem is None:
             return
+        ready, now = self._lookahead.ready(known.uid), time.monotonic()
+        memory.wished = {number: memory.wished.get(number, now) for number in numbers if number not in ready}
         running = {
             trial.number: trial.suggestion.parameters
             for trial in snapshot.trials

@@ -1,0 +1,107 @@
+"""Scraping pods that may be friendly, silent or hostile, over real HTTP on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tests.unit.cluster.builders import a_study, raw_pod, raw_study, raw_trial
+from tuning_operator.cluster.keyqueue import KeyQueue
+from tuning_operator.cluster.meters import Meters
+from tuning_operator.cluster.scrape import BODY_MAX, Scraper, url
+from tuning_operator.cluster.seen import pod_seen, study_seen, trial_seen
+from tuning_operator.cluster.store import Key, Known, Store
+
+UP = {"running": {"startedAt": "2026-01-31T12:00:00Z"}}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Serve = Callable[[Handler], Awaitable[tuple[Scraper, Known, KeyQueue[Key]]]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    running: list[TestServer] = []
+
+    async def start(handler: Handler) -> tuple[Scraper, Known, KeyQueue[Key]]:
+        app = web.Application()
+        app.router.add_get("/metrics", handler)
+        server = TestServer(app, host="127.0.0.1")
+        await server.start_server()
+        running.append(server)
+        store = Store()
+        store.put(study_seen(raw_study()))
+        for seen in (trial_seen(raw_trial(0)), pod_seen(raw_pod(phase="Running", state=UP, podIP="127.0.0.1"))):
+            assert seen is not None
+            store.put(seen)
+        known = store.studies["ns", "digits"]
+        known.study = a_study(metrics={"port": server.port, "intervalSeconds": 1})
+        queue: KeyQueue[Key] = KeyQueue()
+        return Scraper(store, queue, Meters()), known, queue
+
+    yield start
+    for server in running:
+        await server.close()
+
+
+async def scraped(scraper: Scraper, seconds: float = 2.0) -> None:
+    task = asyncio.create_task(scraper.run())
+    await asyncio.sleep(seconds)
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_running_trials_values_become_its_live_report(serve: Serve) -> None:
+    async def friendly(request: web.Request) -> web.Response:
+        assert "Authorization" not in request.headers
+        return web.Response(text="tuning_step 4\ntuning_loss 0.25\n")
+
+    scraper, known, queue = await serve(friendly)
+    await scraped(scraper)
+    report = known.scraped[0, 0]
+    assert (report.step, report.final) == (4, {"loss": 0.25})
+    assert len(queue) == 1
+
+
+@pytest.mark.parametrize("kind", ["redirect", "huge", "garbage", "error", "two series"])
+async def test_a_hostile_answer_hurts_nobody_and_counts_for_nothing(serve: Serve, kind: str) -> None:
+    async def hostile(request: web.Request) -> web.Response:
+        match kind:
+            case "redirect":
+                raise web.HTTPFound("http://127.0.0.1:1/elsewhere")
+            case "huge":
+                return web.Response(body=b"loss 1\n" + b"a" * BODY_MAX)
+            case "garbage":
+                return web.Response(body=bytes(range(256)) * 100)
+            case "error":
+                return web.Response(status=500, text="loss 1\n")
+        return web.Response(text='loss{a="1"} 1\nloss{a="2"} 2\n')
+
+    scraper, known, _ = await serve(hostile)
+    await scraped(scraper)
+    assert known.scraped == {}
+
+
+async def test_a_trial_that_is_recorded_is_not_scraped(serve: Serve) -> None:
+    asked = 0
+
+    async def count(request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.Response(text="loss 1\n")
+
+    scraper, known, _ = await serve(count)
+    result = {"state": "Stopped", "reason": "TargetReached"}
+    recorded = trial_seen(raw_trial(0, version=9, result=result))
+    assert recorded is not None
+    known.trials[0] = recorded
+    await scraped(scraper, 1.5)
+    assert asked == 0
+
+
+def test_addresses_of_both_families() -> None:
+    assert url("10.0.0.7", 9464, "/metrics") == "http://10.0.0.7:9464/metrics"
+    assert url("fd00::7", 9464, "/m") == "http://[fd00::7]:9464/m"
