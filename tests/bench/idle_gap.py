@@ -5,9 +5,9 @@
 
 The clock is the API server's audit log (microseconds): from the status write that ends a pod to the create of the next
 Job, the k-th end matched with the k-th Job after the first ones. Conditions: control plane of tests/testcluster
-(controller-manager with 200 qps, burst 300, 20 Job syncs; etcd without fsync), one fake node, all on this machine.
-Baseline by the same method: Katib 0.19 with its random suggestion service, p50/p99 1.07/1.21 s at 60 x 4 and 2.11/2.65
-s at 300 x 32, 37.0 s for the 300, 41-44 writes and 161-228 KiB a trial.
+(controller-manager with 200 qps, burst 300, 20 Job syncs; etcd without fsync), one fake node, all on this machine; say
+how many cores it has. Baseline by the same method on 2 cores, Katib: p50/p99 1.07/1.21 s at 60 x 4 and 2.11/2.65 s at
+300 x 32, 37.0 s for the 300, 41-44 writes and 161-228 KiB a trial.
 """
 
 from __future__ import annotations
@@ -75,10 +75,11 @@ class Outcome:
         ]
 
 
-def measure(cluster: ControlPlane, load: Load) -> Outcome:
+def measure(cluster: ControlPlane, load: Load, algorithm: str = "TPE") -> Outcome:
     """Run one study of this load to its end and read the audit log."""
     namespace = cluster.new_namespace(f"gap-{load.name}")
-    cluster.client.create("tuningstudies", a_study("gap", trials=load.trials, parallel=load.parallel), namespace)
+    study = a_study("gap", trials=load.trials, parallel=load.parallel, algorithm={"name": algorithm, "seed": 1})
+    cluster.client.create("tuningstudies", study, namespace)
     wait_for_state(cluster, namespace, "gap", "Succeeded", timeout=load.ideal * 5 + 60)
     settle(cluster, 2)  # the audit log is written behind
     return read(cluster.audit_events(), namespace, load)
@@ -108,6 +109,7 @@ def read(events: Any, namespace: str, load: Load) -> Outcome:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=[load.name for load in LOADS])
+    parser.add_argument("--algorithm", default="TPE", choices=["TPE", "Random"])
     args = parser.parse_args(arguments)
     with ControlPlane(Options(audit="Request")) as cluster:
         install_crds(cluster)
@@ -116,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 continue
             with FakeNode(cluster, seconds=load.seconds, jitter=load.jitter), OperatorProcess(cluster):
                 settle(cluster)
-                print("\n".join(measure(cluster, load).lines()), flush=True)
+                print("\n".join(measure(cluster, load, args.algorithm).lines()), flush=True)
 
 
 def _what(event: Object) -> str:
