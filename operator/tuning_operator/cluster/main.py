@@ -247,8 +247,9 @@ class Operator:
 
     def _wake(self, uid: object) -> None:
         key = self.store.key_of(str(uid))
-        if key is not None:
-            self.queue.add(key)
+        known = None if key is None else self.store.get(key)
+        if known is not None:
+            self._worker.suggestion_ready(known)
 
     def _refresh(self) -> None:
         states = Counter(

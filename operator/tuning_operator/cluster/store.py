@@ -144,22 +144,27 @@ def _put(known: Known, seen: TrialSeen | JobSeen | PodSeen) -> bool:
     if isinstance(seen, TrialSeen):
         if seen.identity.owner_uid != known.uid:
             return False
-        before: Seen | None = known.trials.get(seen.trial.number)
-        if _older(seen.identity, before):
+        known_trial = known.trials.get(seen.trial.number)
+        if _older(seen.identity, known_trial):
             return False
         known.trials[seen.trial.number] = seen
         if seen.trial.result is not None:
             _trim(known, seen.trial.number)
-        return before is None or _differs(before, seen)
+        return known_trial is None or _differs(known_trial, seen)
     group: dict[str, Any] = known.jobs if isinstance(seen, JobSeen) else known.pods
     name = seen.identity.name if isinstance(seen, JobSeen) else seen.identity.uid
-    before = group.get(name)
+    before: JobSeen | PodSeen | None = group.get(name)
     if _older(seen.identity, before):
         return False
     group[name] = seen
     if known.recorded(seen.trial) and seen.ended:
-        return _trim(known, seen.trial) and before is not None
-    return before is None or _differs(before, seen)
+        # Not news but for a slot that it held until now: a Job's end only follows its pod's.
+        held = before is not None and not before.ended and (isinstance(seen, PodSeen) or not _has_pod(known, seen))
+        _trim(known, seen.trial)
+        return held
+    if before is None:
+        return isinstance(seen, JobSeen) or seen.running or seen.ended or bool(seen.reason)
+    return _differs(before, seen)
 
 
 def _remove(known: Known, seen: TrialSeen | JobSeen | PodSeen, *, at: float) -> bool:
@@ -187,7 +192,7 @@ def _remove(known: Known, seen: TrialSeen | JobSeen | PodSeen, *, at: float) -> 
     return True
 
 
-def _trim(known: Known, number: int) -> bool:
+def _trim(known: Known, number: int) -> None:
     """Drop what is left of a recorded trial's attempts where nothing lives any more."""
     jobs = {job.attempt: job for job in known.jobs.values() if job.trial == number}
     pods = [pod for pod in known.pods.values() if pod.trial == number]
@@ -202,7 +207,10 @@ def _trim(known: Known, number: int) -> bool:
     for attempt in over:
         known.scraped.pop((number, attempt), None)
     known.problems.pop(number, None)
-    return bool(over)
+
+
+def _has_pod(known: Known, job: JobSeen) -> bool:
+    return any((pod.trial, pod.attempt) == (job.trial, job.attempt) for pod in known.pods.values())
 
 
 def _older(identity: Identity, before: Seen | None) -> bool:

@@ -48,6 +48,8 @@ class Memory:
     refusal: str = ""
     tried_out_at: float = 0.0
     finished: bool = False
+    hungry: bool = True
+    """The very next trial has no suggestion yet: as soon as there is one, a slot may be filled."""
     wished: dict[int, float] = field(default_factory=dict)
     """Trial numbers whose first suggestion is waited for, and since when."""
 
@@ -75,6 +77,11 @@ class Worker:
         self._lookahead = lookahead
         self._meters = meters
         self._now = now
+
+    def suggestion_ready(self, known: Known) -> None:
+        """There is a suggestion more than before. Most are made ahead, and nobody waits for them."""
+        if _memory(known).hungry:
+            self._queue.add(known.key)
 
     async def run(self) -> None:
         """Work until the queue is closed. Ends with `NotLeaderError` when the lease is lost."""
@@ -202,6 +209,7 @@ class Worker:
         if memory.problem is None:
             return
         ready, now = self._lookahead.ready(known.uid), time.monotonic()
+        memory.hungry = numbers[0] not in ready
         memory.wished = {number: memory.wished.get(number, now) for number in numbers if number not in ready}
         running = {
             trial.number: trial.suggestion.parameters
