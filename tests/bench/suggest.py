@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tuning_operator.api.study import Goal, Parameter, StudySpec
+from tuning_operator.api.parameters import Parameter
+from tuning_operator.api.study import Goal, StudySpec
 from tuning_operator.search.known import Known
 from tuning_operator.search.lookahead import Inputs, LookAhead
 from tuning_operator.search.seeds import draw

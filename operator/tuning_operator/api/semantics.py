@@ -7,8 +7,10 @@ them after what the API server would say.
 import math
 from collections.abc import Collection, Iterator, Mapping
 
+from tuning_operator.api.algorithm import AlgorithmName
+from tuning_operator.api.parameters import Parameter
 from tuning_operator.api.problem import Problem, shown
-from tuning_operator.api.study import AlgorithmName, Parameter, StudySpec
+from tuning_operator.api.study import StudySpec
 from tuning_operator.api.template import binding_problems, template_problems
 from tuning_operator.api.trainer import trainer_problems
 from tuning_operator.api.values import can_be, count, described, same
@@ -46,7 +48,7 @@ def _conditions(parameters: list[Parameter]) -> Iterator[Problem]:
             other = by_name.get(when.parameter)
             if other is None:
                 continue  # the rule of the CRD says so
-            for position, value in enumerate(when.values):
+            for position, value in enumerate(when.values or ()):
                 if not can_be(other, value):
                     yield Problem(
                         f"spec.parameters[{index}].when[{at}].values[{position}]",

@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import Field
 
 from tuning_operator.api.base import Resource, Timestamp, keyed
-from tuning_operator.api.trial import MetricValues, ParameterValues, TrialState
+from tuning_operator.api.parameters import ParameterValues
+from tuning_operator.api.trial import MetricValues, TrialState
 
 FRONT_MAX = 64
 """Members of the Pareto front that the status shows; the rest stand in the trials."""
@@ -68,6 +69,7 @@ class Counts(Resource):
     total: int = Field(0, ge=0, description="Trials created so far.")
     pending: int = Field(0, ge=0, description="Trials created that have not started to run.")
     running: int = Field(0, ge=0, description="Trials that run.")
+    paused: int = Field(0, ge=0, description="Trials that wait at a rung and may still be promoted.")
     succeeded: int = Field(0, ge=0, description="Trials that ended with a value of every objective.")
     failed: int = Field(0, ge=0, description="Trials that ended without one.")
     stopped: int = Field(0, ge=0, description="Trials ended early: unpromising, or no longer needed.")
@@ -100,6 +102,26 @@ class ChosenAlgorithm(Resource):
 
     name: str = Field(max_length=63, description="The algorithm, never `Auto`.")
     reason: str = Field("", max_length=512, description="Why it was chosen.")
+
+
+class RungSummary(Resource):
+    """One line of the rung table of a multi-fidelity scheduler."""
+
+    bracket: int = Field(0, ge=0, description="Bracket, the most aggressive first.")
+    budget: int = Field(ge=1, description="Steps trained, from the beginning.")
+    reached: int = Field(0, ge=0, description="Trials that reached it.")
+    promoted: int = Field(0, ge=0, description="Trials that were allowed to go on from it.")
+    best: str | None = Field(None, max_length=128, description="The best value there, short, for people.")
+
+
+class Confirmed(Resource):
+    """What the further runs of one of the best trials came to."""
+
+    trial: str = Field(max_length=253, description="Name of the TuningTrial.")
+    number: int = Field(ge=0, description="Number of the trial within the study.")
+    runs: int = Field(0, ge=0, description="Further runs that ended well.")
+    values: MetricValues = Field(default_factory=dict, description="Mean of each objective over the further runs.")
+    errors: MetricValues = Field(default_factory=dict, description="Standard error of these means.")
 
 
 class FinalRun(Resource):
@@ -142,6 +164,12 @@ class StudyStatus(Resource):
         default_factory=list,
         max_length=FRONT_MAX,
         description="With several objectives: trials that no other beats in all of them.",
+    )
+    rungs: list[RungSummary] = Field(
+        default_factory=list, max_length=64, description="With a multi-fidelity scheduler: its table."
+    )
+    confirmed: list[Confirmed] = Field(
+        default_factory=list, max_length=50, description="With `final.confirm`: the best trials, run again."
     )
     algorithm: ChosenAlgorithm | None = Field(None, description="The algorithm in use and why it was chosen.")
     start_time: Timestamp | None = Field(None, description="When the first trial started to run.")

@@ -9,14 +9,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tuning_operator.api.base import Duration, JSONScalar, Object, Resource, keyed, unique
-
-Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
-ObjectName = Annotated[
-    str,
-    Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"),
-]
-MetricName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_:][A-Za-z0-9_:]*$")]
+from tuning_operator.api.algorithm import Algorithm
+from tuning_operator.api.base import Duration, Object, Resource, keyed, unique
+from tuning_operator.api.parameters import Expression, Parameter, ParameterValues
+from tuning_operator.api.scheduling import Fidelity, Scheduler
+from tuning_operator.api.words import MetricName, Name, ObjectName
 
 
 class Goal(StrEnum):
@@ -45,6 +42,13 @@ class Objective(Resource):
     window: int | None = Field(
         None, ge=1, le=1000, description="Number of last values for `summarize: Mean`, else absent."
     )
+    weight: float | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="With several objectives: how much this one counts when `best` is named. All or none have one; "
+        "without weights `best` is the knee of the front.",
+    )
 
 
 class Constraint(Resource):
@@ -53,123 +57,6 @@ class Constraint(Resource):
     metric: MetricName = Field(description="Name of the metric as the trial reports it.")
     min: float | None = Field(None, description="Smallest feasible value.")
     max: float | None = Field(None, description="Largest feasible value.")
-
-
-class Scale(StrEnum):
-    LINEAR = "Linear"
-    LOG = "Log"
-
-
-class FloatRange(Resource):
-    """Real numbers between `min` and `max`, both included."""
-
-    min: float = Field(ge=-1e18, le=1e18, description="Smallest value.")
-    max: float = Field(ge=-1e18, le=1e18, description="Largest value, above `min`.")
-    scale: Scale = Field(Scale.LINEAR, description="`Log` searches orders of magnitude evenly; needs `min` > 0.")
-    step: float | None = Field(
-        None, gt=0, le=1e18, description="Values are `min`, `min + step`, ... up to `max`. Not with `Log`."
-    )
-
-
-class IntRange(Resource):
-    """Whole numbers between `min` and `max`, both included."""
-
-    min: int = Field(ge=-(2**53), le=2**53, description="Smallest value.")
-    max: int = Field(ge=-(2**53), le=2**53, description="Largest value, above `min`.")
-    scale: Scale = Field(Scale.LINEAR, description="`Log` searches orders of magnitude evenly; needs `min` >= 1.")
-    step: int | None = Field(
-        None, ge=1, le=2**53, description="Values are `min`, `min + step`, ... up to `max`. Not with `Log`."
-    )
-
-
-class Condition(Resource):
-    """A parameter exists only where another one has one of these values."""
-
-    parameter: Name = Field(description="Name of the other parameter.")
-    values: list[JSONScalar] = Field(
-        min_length=1, max_length=64, description="Values of the other parameter that make this one active."
-    )
-
-
-class Parameter(Resource):
-    """One dimension of the search space; exactly one of `float`, `int` and `choice`."""
-
-    name: Name = Field(
-        description="Name of the parameter, for example `lr` or `optimizer.lr`. "
-        "Reaches the trial as `TUNING_PARAM_<NAME>`."
-    )
-    float_: FloatRange | None = Field(None, alias="float", description="A range of real numbers.")
-    int_: IntRange | None = Field(None, alias="int", description="A range of whole numbers.")
-    choice: list[JSONScalar] | None = Field(
-        None, min_length=1, max_length=256, description="A list of values without order: strings, numbers or booleans."
-    )
-    when: list[Condition] = Field(
-        default_factory=list,
-        max_length=8,
-        description="Conditions, all of which must hold for the parameter to be active.",
-        json_schema_extra=keyed("parameter"),
-    )
-
-
-class AlgorithmName(StrEnum):
-    AUTO = "Auto"
-    GRID = "Grid"
-    RANDOM = "Random"
-    QUASI_RANDOM = "QuasiRandom"
-    TPE = "TPE"
-    GP = "GP"
-    CMA_ES = "CMAES"
-    NSGA_II = "NSGAII"
-    NSGA_III = "NSGAIII"
-    EVOLUTION = "Evolution"
-
-
-class TPESettings(Resource):
-    """Settings of the tree-structured Parzen estimator (Bergstra et al., 2011)."""
-
-    startup_trials: int = Field(10, ge=0, le=10000, description="Random trials before the model is used.")
-    candidates: int = Field(
-        24, ge=1, le=10000, description="Candidates drawn for each suggestion, of which the best is taken."
-    )
-    multivariate: bool = Field(
-        True, description="Model parameters together instead of one by one (Falkner et al., 2018)."
-    )
-
-
-class Algorithm(Resource):
-    """How new parameters are suggested."""
-
-    name: AlgorithmName = Field(
-        AlgorithmName.AUTO, description="`Auto` chooses from the space and the limits and says why in the status."
-    )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, same study uid, same history: same suggestions.")
-    tpe: TPESettings | None = Field(None, description="Settings for `name: TPE` (or `Auto`, should it choose TPE).")
-
-
-class Fidelity(Resource):
-    """What a cheaper, less exact evaluation is."""
-
-    parameter: Name = Field(
-        description="Trainer setting or parameter that stands for the budget, for example `epochs`."
-    )
-    min: int = Field(ge=1, le=2**31, description="Smallest budget of a trial.")
-    max: int = Field(ge=1, le=2**31, description="Full budget of a trial.")
-    reduction: int = Field(3, ge=2, le=100, description="Of each rung, one in `reduction` trials goes on.")
-
-
-class SchedulerName(StrEnum):
-    NONE = "None"
-    MEDIAN = "Median"
-    ASHA = "ASHA"
-    HYPERBAND = "Hyperband"
-    SUCCESSIVE_HALVING = "SuccessiveHalving"
-    PBT = "PBT"
-
-
-class Scheduler(Resource):
-    """How unpromising trials are ended early."""
-
-    name: SchedulerName = Field(SchedulerName.NONE, description="`None` trains every trial to its end.")
 
 
 class Limits(Resource):
@@ -190,6 +77,13 @@ class Limits(Resource):
     )
     patience: int | None = Field(
         None, ge=1, le=10000, description="End after so many finished trials in a row without a better best."
+    )
+    min_improvement: float | None = Field(
+        None,
+        gt=0,
+        le=1e18,
+        description="End once the model expects less improvement of the objective from one more accelerator hour (or "
+        "trial hour, where trials have no accelerator). Needs `algorithm.name: GP`, or `Auto` choosing it.",
     )
     queued: int = Field(
         0, ge=0, le=500, description="Jobs created ahead of a free slot, so that they are bound the moment it frees."
@@ -254,6 +148,18 @@ JOB_TEMPLATE: Object = {
 """A Job template: no typed copy of the Job's fields; the operator checks it by a dry-run create."""
 
 
+class Replicates(Resource):
+    """A trial is trained several times, and its value is the mean."""
+
+    count: int = Field(ge=2, le=100, description="How often.")
+    parameter: Name | None = Field(
+        None,
+        description="Trainer setting or parameter that is set to 0, 1, 2, ... in each, for example `seed` or "
+        "`data.fold`. Each sees `TUNING_REPLICATE` as well.",
+    )
+    give_up: bool = Field(True, description="Leave out the rest where a trial is already clearly worse than the best.")
+
+
 class TrialSpec(Resource):
     """What a trial is: the shared trainer with settings, or any Job."""
 
@@ -278,6 +184,7 @@ class TrialSpec(Resource):
         default_factory=Accelerator, description="Accelerators of each trial's first container."
     )
     checkpoints: Checkpoints = Field(default_factory=Checkpoints, description="Where trials keep checkpoints.")
+    replicates: Replicates | None = Field(None, description="Train each trial several times, one after the other.")
     workers: int = Field(1, ge=1, le=1024, description="Pods of one trial that train together.")
     retries: int = Field(
         2,
@@ -328,8 +235,17 @@ class ExportFormat(StrEnum):
     ONNX = "ONNX"
 
 
+class Confirm(Resource):
+    """The best trials are trained again with fresh seeds, so that `best` is not the luckiest (winner's curse)."""
+
+    top: int = Field(3, ge=1, le=50, description="How many of the best trials.")
+    runs: int = Field(3, ge=1, le=50, description="How often each of them.")
+
+
 class Final(Resource):
     """What happens after the search."""
+
+    confirm: Confirm | None = Field(None, description="Train the best trials again before `best` is declared.")
 
     retrain: bool = Field(
         True, description="Train once more with the best parameters, on training and validation data."
@@ -345,10 +261,43 @@ class Final(Resource):
     )
 
 
-class WarmStart(Resource):
-    """An earlier study to learn from."""
+class Selector(Resource):
+    """Objects by their labels."""
 
-    study: ObjectName = Field(description="Name of a study in the same namespace.")
+    match_labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(
+        min_length=1, max_length=16, description="Labels, all of which an object must have."
+    )
+
+
+class ConfigMapKey(Resource):
+    """A table of earlier results in a ConfigMap of the study's namespace."""
+
+    name: ObjectName = Field(description="Name of the ConfigMap.")
+    key: str = Field("trials.json", min_length=1, max_length=253, description="Its key; a JSON list, as in `trials`.")
+
+
+class EarlierTrial(Resource):
+    """A result that is known before the study begins."""
+
+    parameters: ParameterValues = Field(description="Parameters and their values.")
+    values: dict[MetricName, float] = Field(max_length=8, description="Value of each objective.")
+
+
+class OptunaStudy(Resource):
+    """A study in an Optuna storage. Read by `tuning run` only; `tuning import` makes a ConfigMap of it."""
+
+    storage: str = Field(min_length=1, max_length=1024, description="URL or file of the storage.")
+    name: str = Field(min_length=1, max_length=253, description="Name of the study in it.")
+
+
+class WarmStart(Resource):
+    """Earlier results to learn from; exactly one of `study`, `selector`, `configMap`, `trials` and `optuna`."""
+
+    study: ObjectName | None = Field(None, description="Name of a study in the same namespace.")
+    selector: Selector | None = Field(None, description="Studies of the same namespace, by label.")
+    config_map: ConfigMapKey | None = Field(None, description="A table in a ConfigMap.")
+    trials: list[EarlierTrial] | None = Field(None, min_length=1, max_length=256, description="A table of results.")
+    optuna: OptunaStudy | None = Field(None, description="A study in an Optuna storage.")
 
 
 class StudySpec(Resource):
@@ -366,6 +315,17 @@ class StudySpec(Resource):
     parameters: list[Parameter] = Field(
         min_length=1, max_length=64, description="The search space.", json_schema_extra=keyed("name")
     )
+    forbidden: list[Expression] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Combinations that are never tried: CEL over the parameters, for example "
+        "`optimizer == 'sgd' && lr > 0.1` or `layers * width > 4096`.",
+    )
+    enqueue: list[ParameterValues] = Field(
+        default_factory=list,
+        max_length=100,
+        description="First points to try, in order; parameters left out are drawn.",
+    )
     algorithm: Algorithm = Field(default_factory=Algorithm, description="How new parameters are suggested.")
     fidelity: Fidelity | None = Field(None, description="Cheaper evaluations for multi-fidelity schedulers.")
     scheduler: Scheduler = Field(default_factory=Scheduler, description="How unpromising trials are ended early.")
@@ -374,9 +334,6 @@ class StudySpec(Resource):
     metrics: Metrics = Field(default_factory=Metrics, description="Where the values of the objectives come from.")
     final: Final | None = Field(None, description="What happens after the search; nothing if absent.")
     warm_start: list[WarmStart] = Field(
-        default_factory=list,
-        max_length=16,
-        description="Earlier studies to learn from.",
-        json_schema_extra=keyed("study"),
+        default_factory=list, max_length=16, description="Earlier results to learn from."
     )
     suspend: bool = Field(False, description="Stop running trials and start no new ones; set back to go on.")

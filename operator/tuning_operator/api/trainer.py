@@ -12,8 +12,9 @@ from importlib.resources import files
 from typing import Any
 
 from tuning_operator.api.base import JSONScalar
+from tuning_operator.api.parameters import Parameter
 from tuning_operator.api.problem import Problem, nearest, shown
-from tuning_operator.api.study import Parameter, StudySpec
+from tuning_operator.api.study import StudySpec
 
 WORDS = {
     "string": "text",

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from tuning_operator.api.base import JSONScalar
+from tuning_operator.api.parameters import FloatRange, IntRange, Parameter
 from tuning_operator.api.problem import shown
-from tuning_operator.api.study import FloatRange, IntRange, Parameter
 
 TOLERANCE = 1e-9
 """Of a float step: how far from a grid value still is that value."""

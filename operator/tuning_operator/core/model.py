@@ -32,7 +32,7 @@ from enum import StrEnum
 
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import Role, TrialState
-from tuning_operator.search.types import Suggestion
+from tuning_operator.search.types import Observation, Suggestion
 from tuning_trial.report import Report
 
 
@@ -50,6 +50,28 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """What a trial reached at a rung. Once recorded, only `promoted` may become true."""
+
+    budget: int
+    """Steps from the beginning."""
+    values: Mapping[str, float] = field(default_factory=dict)
+    """Value of each objective, summarised as the study asks; finite ones only."""
+    infeasible: bool = False
+    """A value was not finite: it counts as the worst and is never promoted."""
+    promoted: bool = False
+    """It may train on from here: it was let run on, or its next attempt goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replicate:
+    """One of the runs whose mean is the trial's value."""
+
+    values: Mapping[str, float]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """How a trial ended; recorded once, never changed."""
 
@@ -58,6 +80,8 @@ class Result:
     message: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
+    """Standard error of each objective's mean, where there are replicates."""
     infeasible: bool = False
     step: int | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
@@ -77,6 +101,10 @@ class Trial:
     disruptions: int = 0
     accelerator_seconds: float = 0.0
     """Of all recorded (ended) attempts."""
+    rungs: tuple[Rung, ...] = ()
+    """What it reached so far, by budget; committed, so that schedulers may decide from it."""
+    replicates: tuple[Replicate, ...] = ()
+    """Runs that have ended well, of which the value will be the mean."""
     started_at: float | None = None
     ended_at: float | None = None
     result: Result | None = None
@@ -153,6 +181,8 @@ class Snapshot:
     """Of this study uid only; ended runs of trials that have a result may be left out."""
     suggestions: Mapping[int, Suggestion] = field(default_factory=dict)
     """Ready suggestions by trial number, for numbers that have no trial yet."""
+    earlier: tuple[Observation, ...] = ()
+    """Results of earlier studies (`spec.warmStart`); their numbers are negative, so that they are nobody else's."""
     exhausted: bool = False
     """The search has no further point to suggest. Only asked for spaces that cannot be counted."""
     invalid: tuple[str, ...] = ()
@@ -199,6 +229,9 @@ class RecordAttempt:
     disruptions: int
     accelerator_seconds: float
     started_at: float | None
+    rungs: tuple[Rung, ...] = ()
+    """All of the trial's; what stands already stands in them unchanged."""
+    replicates: tuple[Replicate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +244,8 @@ class RecordResult:
     accelerator_seconds: float
     started_at: float | None
     ended_at: float
+    rungs: tuple[Rung, ...] = ()
+    replicates: tuple[Replicate, ...] = ()
 
 
 Action = CreateTrial | StartRun | StopRun | RecordAttempt | RecordResult

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tuning_operator.api.study import Algorithm, AlgorithmName, TPESettings
+from tuning_operator.api.algorithm import Algorithm, AlgorithmName, TPESettings
 from tuning_operator.search.lattice import Lattice
 from tuning_operator.search.space import Space
 

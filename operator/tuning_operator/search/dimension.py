@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tuning_operator.api.base import JSONScalar
-from tuning_operator.api.study import FloatRange, IntRange, Parameter, Scale
+from tuning_operator.api.parameters import FloatRange, IntRange, Parameter, Scale
 
 Key = int | float
 """What tells the values of one dimension apart: the index of a finite value, a continuous value itself."""

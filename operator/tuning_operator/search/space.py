@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from tuning_operator.api.base import JSONScalar
-from tuning_operator.api.study import Parameter
+from tuning_operator.api.parameters import Parameter
 from tuning_operator.search.dimension import Dimension, Key, dimension
 from tuning_operator.search.lattice import Lattice, Requirement, lattice
 from tuning_operator.search.types import Parameters
@@ -139,7 +139,7 @@ def _compile(given: _Parameters) -> Space:
         when = []
         for condition in parameter.when:
             parent = position[condition.parameter]
-            keys = {dimensions[parent].key(value) for value in condition.values}
+            keys = {dimensions[parent].key(value) for value in (condition.values or ())}
             when.append(Requirement(parent, frozenset(key for key in keys if key is not None)))
         axes.append(Axis(parameter.name, values, tuple(when)))
     return Space(tuple(axes))

@@ -8,8 +8,9 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tuning_operator.api.algorithm import AlgorithmName, TPESettings
 from tuning_operator.api.base import JSONScalar
-from tuning_operator.api.study import AlgorithmName, Goal, StudySpec, TPESettings
+from tuning_operator.api.study import Goal, StudySpec
 from tuning_operator.search.choice import Choice, choose, grid_of
 from tuning_operator.search.known import Known, Seen
 from tuning_operator.search.seeds import draw, seed_of

@@ -20,8 +20,9 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from tuning_operator.api.algorithm import TPESettings
 from tuning_operator.api.base import JSONScalar
-from tuning_operator.api.study import Goal, TPESettings
+from tuning_operator.api.study import Goal
 from tuning_operator.search.dimension import ChoiceDimension, Key, RealDimension, StepDimension
 from tuning_operator.search.known import Known, Point
 from tuning_operator.search.space import Axis, PointKey, Space

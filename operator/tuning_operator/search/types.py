@@ -21,6 +21,10 @@ class Observation:
     parameters: Parameters
     values: tuple[float, ...] | None
     infeasible: bool = False
+    violation: float = 0.0
+    """How far the constraints are broken: the sum over them of the excess, in units of the bound (or 1); 0 for none."""
+    generation: int | None = None
+    """As its suggestion said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,19 @@ class Suggestion:
     """How many recorded results it knew."""
     reason: str = ""
     """One line for a person: grid point 7 of 24, random start, model, ..."""
+    generation: int | None = None
+    """For algorithms whose state this is (genetic ones, CMA-ES, PBT): recorded on the trial and told back."""
+    parent: int | None = None
+    """The trial it was bred from; with PBT the one whose checkpoint it starts with."""
+    expected: float | None = None
+    """Improvement of the objective that the model expected, in the objective's unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing can be suggested before more results are known (PBT: every member trains)."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

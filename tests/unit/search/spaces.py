@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tuning_operator.api.base import JSONScalar
-from tuning_operator.api.study import Parameter, StudySpec
+from tuning_operator.api.parameters import Parameter
+from tuning_operator.api.study import StudySpec
 from tuning_operator.search.suggest import Problem, problem
 from tuning_operator.search.types import Parameters
 

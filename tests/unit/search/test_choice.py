@@ -1,7 +1,7 @@
 import pytest
 
 from tests.unit.search.spaces import CONDITIONAL, INFINITE_CONDITIONAL, MIXED, SMALL, a_float, a_problem, a_study
-from tuning_operator.api.study import Parameter
+from tuning_operator.api.parameters import Parameter
 from tuning_operator.search.choice import Choice
 from tuning_operator.search.suggest import problem
 

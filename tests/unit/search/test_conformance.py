@@ -23,7 +23,7 @@ from tests.unit.search.spaces import (
     loss,
     when,
 )
-from tuning_operator.api.study import Parameter
+from tuning_operator.api.parameters import Parameter
 from tuning_operator.search.seeds import draw
 from tuning_operator.search.suggest import Problem, problem, suggest
 from tuning_operator.search.types import Exhausted, Observation, Parameters, Suggestion

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.unit.search.spaces import a_choice, a_float, an_int
 from tuning_operator.api.base import JSONScalar
-from tuning_operator.api.study import Parameter
+from tuning_operator.api.parameters import Parameter
 from tuning_operator.search.dimension import RealDimension, dimension
 
 

@@ -19,7 +19,7 @@ from tests.unit.search.spaces import (
     identity,
     when,
 )
-from tuning_operator.api.study import Parameter
+from tuning_operator.api.parameters import Parameter
 from tuning_operator.search.dimension import dimension
 from tuning_operator.search.seeds import draw
 from tuning_operator.search.space import compile_space

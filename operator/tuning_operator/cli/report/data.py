@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tuning_operator.api.study import Objective, Parameter, StudySpec
+from tuning_operator.api.parameters import Parameter
+from tuning_operator.api.study import Objective, StudySpec
 
 Json = Mapping[str, Any]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tuning_operator.api.study import Goal, Parameter, Scale
+from tuning_operator.api.parameters import Parameter, Scale
+from tuning_operator.api.study import Goal
 from tuning_operator.cli.report.data import ReportData, TrialData
 
 if TYPE_CHECKING:
