@@ -290,3 +290,33 @@ def test_a_result_is_written_once(cluster: Cluster, namespace: str) -> None:
             patch(status)
     row = cluster.kubectl("get", "ttrial", "-n", namespace).splitlines()[1].split()
     assert row[:5] == ["a-study-0", "a-study", "Succeeded", "0.5", "Completed"]
+
+
+def test_rungs_and_replicates_are_written_once(cluster: Cluster, namespace: str) -> None:
+    client = cluster.client
+    client.create(TRIALS, a_trial(), namespace)
+
+    def patch(status: object) -> Object:
+        return client.patch(TRIALS, "a-study-0", {"status": status}, namespace, subresource="status")
+
+    first = {"budget": 1, "values": {"acc": 0.5}, "infeasible": False, "promoted": True}
+    second = {"budget": 3, "values": {"acc": 0.75}, "infeasible": False, "promoted": False}
+    worst = {"budget": 9, "infeasible": True}
+    patch({"state": "Running", "rungs": [first]})
+    patch({"state": "Paused", "attempt": 1, "rungs": [first, second], "replicates": [{"values": {"acc": 1}}]})
+    patch({"state": "Pending", "rungs": [first, second | {"promoted": True}]})
+    patch({"rungs": [first, second | {"promoted": True}, worst], "replicates": [{"values": {"acc": 1}}, {}]})
+    for rungs in (
+        [first, second, worst],
+        [first, second | {"promoted": True}],
+        [first | {"values": {"acc": 0.6}}, second | {"promoted": True}, worst],
+        [first | {"values": None}, second | {"promoted": True}, worst],
+        [first, second | {"promoted": True}, worst | {"values": {"acc": 0.1}}],
+        [],
+        None,
+    ):
+        with pytest.raises(ApiError, match="a recorded rung never changes or disappears"):
+            patch({"rungs": rungs})
+    for replicates in ([{"values": {"acc": 2}}, {}], [{"values": {"acc": 1}}], None):
+        with pytest.raises(ApiError, match="a recorded replicate never changes or disappears"):
+            patch({"replicates": replicates})

@@ -14,11 +14,12 @@ import yaml
 
 from tuning_operator.api import names
 from tuning_operator.api.rule import attach
-from tuning_operator.api.rules import STUDY_RULES, STUDY_TRANSITIONS, TRIAL_TRANSITIONS
+from tuning_operator.api.rules import STUDY_RULES, STUDY_TRANSITIONS
 from tuning_operator.api.status import StudyStatus
 from tuning_operator.api.structural import Schema, structural
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import TuningTrialSpec, TuningTrialStatus
+from tuning_operator.api.trial_rules import TRIAL_TRANSITIONS
 
 UNSEEN = {"observedGeneration": -1}
 """The status from the first moment on. Without it, kstatus (Flux, Helm) takes a study that nobody has seen for done."""

@@ -12,8 +12,9 @@ from typing import Any
 
 from tuning_operator.api.crd import study_schema, trial_schema
 from tuning_operator.api.rule import Rule, Transition
-from tuning_operator.api.rules import STUDY_RULES, TRIAL_TRANSITIONS
+from tuning_operator.api.rules import STUDY_RULES
 from tuning_operator.api.structural import Schema
+from tuning_operator.api.trial_rules import TRIAL_TRANSITIONS
 from tuning_operator.api.unsupported import NOT_YET
 
 HEAD = """# TuningStudy and TuningTrial

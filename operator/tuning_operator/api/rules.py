@@ -1,4 +1,4 @@
-"""The rules between fields of a study and of a trial, each once as CEL and once as Python.
+"""The rules between fields of a study, each once as CEL and once as Python (of a trial: `trial_rules.py`).
 
 The API server holds every write against the CEL, `tuning check` holds files against the Python; a test feeds the same
 studies to both. What does nothing yet is refused by the table in `unsupported.py`.
@@ -335,21 +335,3 @@ STUDY_TRANSITIONS: tuple[Transition, ...] = (
     _frozen("final", states=_STARTED),
 )
 """What a change of a study must meet; `limits` and `suspend` may always change."""
-
-TRIAL_TRANSITIONS: tuple[Transition, ...] = (
-    Transition(
-        "spec",
-        "self == oldSelf",
-        lambda old, new: bool(old == new),
-        "a trial's spec never changes: results stand for it; create a study with another name for other parameters",
-    ),
-    Transition(
-        "",
-        "!has(oldSelf.status) || !has(oldSelf.status.result) || "
-        "(has(self.status) && has(self.status.result) && self.status.result == oldSelf.status.result)",
-        lambda old, new: "result" not in old.get("status", {}) or old["status"]["result"] == _dig(new, "status.result"),
-        "a recorded result never changes or disappears",
-        field="status.result",
-    ),
-)
-"""What a change of a trial must meet, whoever makes it."""

@@ -25,10 +25,10 @@ def _only(at: str, field: str, *supported: str) -> Rule:
 
 
 def _absent(at: str, field: str) -> Rule:
-    """The field does nothing."""
+    """The field does nothing. `dyn`, as it may hold free JSON."""
     return Rule(
         at,
-        f"!has(self.{field})",
+        f"!has(dyn(self).{field})",
         lambda self: field not in self,
         f"{field} is not supported yet; remove it",
         field=field,

@@ -212,6 +212,9 @@ class Actor:
             self._store.put(fresh)
             if fresh.trial.result is not None or _says(answer, status):
                 return True
+            if fresh.trial != seen.trial:
+                # Another decision stands than the one that this was decided on; what follows from it must not be done.
+                raise ConflictError(409, "Conflict", f"trial {number} has changed: it is decided on again")
         return True
 
     def _problem(self, known: Known, number: int, attempt: int, error: Exception) -> None:

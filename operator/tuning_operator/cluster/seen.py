@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tuning_operator.api import names
 from tuning_operator.api.trial import Role, TrialState
-from tuning_operator.core.model import Result, Trial
+from tuning_operator.core.model import Replicate, Result, Rung, Trial
 from tuning_operator.metrics.termination import report_of
 from tuning_operator.search.types import Suggestion
 from tuning_trial.report import Report
@@ -120,12 +120,20 @@ def trial_seen(raw: Object) -> TrialSeen | None:
             by=str(suggestion.get("by", "")),
             known=int(suggestion.get("known") or 0),
             reason=str(suggestion.get("reason", "")),
+            generation=suggestion.get("generation"),
+            parent=suggestion.get("parent"),
+            expected=suggestion.get("expected"),
         ),
         created_at=unix(metadata.get("creationTimestamp")) or 0.0,
         attempt=int(status.get("attempt") or 0),
         retries=int(status.get("retries") or 0),
         disruptions=int(status.get("disruptions") or 0),
         accelerator_seconds=float(status.get("acceleratorSeconds") or 0.0),
+        rungs=_rungs(status.get("rungs") or ()),
+        replicates=tuple(
+            Replicate(_numbers_of(raw.get("values")), _numbers_of(raw.get("metrics")))
+            for raw in status.get("replicates") or ()
+        ),
         started_at=unix(status.get("startTime")),
         ended_at=unix(status.get("completionTime")),
         result=_result(status.get("result")),
@@ -220,12 +228,31 @@ def _result(raw: Object | None) -> Result | None:
         state=TrialState(raw["state"]),
         reason=str(raw.get("reason", "")),
         message=str(raw.get("message", "")),
-        values={name: float(value) for name, value in (raw.get("values") or {}).items()},
-        metrics={name: float(value) for name, value in (raw.get("metrics") or {}).items()},
+        values=_numbers_of(raw.get("values")),
+        metrics=_numbers_of(raw.get("metrics")),
+        errors=_numbers_of(raw.get("errors")),
         infeasible=bool(raw.get("infeasible")),
         step=raw.get("step"),
         artifacts=dict(raw.get("artifacts") or {}),
     )
+
+
+def _rungs(raw: Sequence[Object]) -> tuple[Rung, ...]:
+    """By budget, as the rest of the operator relies on, whatever order somebody may have left them in."""
+    rungs = [
+        Rung(
+            budget=int(each["budget"]),
+            values=_numbers_of(each.get("values")),
+            infeasible=bool(each.get("infeasible")),
+            promoted=bool(each.get("promoted")),
+        )
+        for each in raw
+    ]
+    return tuple(sorted(rungs, key=lambda rung: rung.budget))
+
+
+def _numbers_of(raw: Object | None) -> dict[str, float]:
+    return {name: float(value) for name, value in (raw or {}).items()}
 
 
 def _states(spec: Object, status: Object) -> list[Object]:

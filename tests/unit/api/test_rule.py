@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.api.corpus import a_study
 from tuning_operator.api.rule import Rule, Shown, broken_by_change, number_text, validation
-from tuning_operator.api.rules import TRIAL_TRANSITIONS
+from tuning_operator.api.trial_rules import TRIAL_TRANSITIONS
 from tuning_operator.api.validation import refused_changes
 
 COUNTS = {"total": 0, "pending": 0, "running": 0, "succeeded": 0, "failed": 0, "stopped": 0}
