@@ -101,7 +101,9 @@ class ChosenAlgorithm(Resource):
     """The algorithm that makes the suggestions."""
 
     name: str = Field(max_length=63, description="The algorithm, never `Auto`.")
-    reason: str = Field("", max_length=512, description="Why it was chosen.")
+    reason: str = Field(
+        "", max_length=1024, description="Why it was chosen, and what was learned from earlier results."
+    )
 
 
 class RungSummary(Resource):

@@ -183,6 +183,8 @@ class Snapshot:
     """Ready suggestions by trial number, for numbers that have no trial yet."""
     earlier: tuple[Observation, ...] = ()
     """Results of earlier studies (`spec.warmStart`); their numbers are negative, so that they are nobody else's."""
+    learned: tuple[str, ...] = ()
+    """What they are and which could not be used, in sentences for a person."""
     exhausted: bool = False
     """The search has no further point to suggest. Only asked for spaces that cannot be counted."""
     invalid: tuple[str, ...] = ()

@@ -193,7 +193,7 @@ def _algorithm(p: Projection) -> dict[str, str] | None:
         )
     except ValueError:
         return None  # said by the check of the spec, as InvalidSpec
-    return {"name": choice.name.value, "reason": choice.reason[:512]}
+    return {"name": choice.name.value, "reason": "; ".join([choice.reason, *p.snapshot.learned])[:1024]}
 
 
 def _final_cost(p: Projection) -> float:

@@ -7,7 +7,7 @@ cache, never a source: told the same history, a kept one and a fresh one are equ
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuning_operator.search.space import PointKey, Space
@@ -63,12 +63,12 @@ class Known:
         if kept == len(self._told):
             if new:
                 self.points = sorted([*self.points, *new], key=lambda point: point.number)
-                self._seen.update(point.key for point in new)
+                self._seen.update(_own(new))
         else:
             self.points = sorted(
                 (point for _, point in told.values() if point is not None), key=lambda point: point.number
             )
-            self._seen = Counter(point.key for point in self.points)
+            self._seen = Counter(_own(self.points))
         self._told = told
         self._last = history
         self.results = len(told)
@@ -88,9 +88,14 @@ class Known:
         return Point(observation.number, key, None if infeasible else values, infeasible)
 
 
+def _own(points: Iterable[Point]) -> Iterable[PointKey]:
+    """Results of earlier studies (negative numbers) teach, but their points may be tried here for the first time."""
+    return (point.key for point in points if point.number >= 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Points that were suggested before: recorded ones and running ones."""
+    """Points that were suggested before in this study: recorded ones and running ones."""
 
     recorded: Mapping[PointKey, int]
     running: frozenset[PointKey]

@@ -1,6 +1,7 @@
 """The status: a projection of the ledger in words a person and kstatus understand."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -192,6 +193,12 @@ def test_times_and_costs() -> None:
     )
     assert (status["startTime"], status["completionTime"]) == ("2023-11-14T22:13:20Z", "2023-11-14T22:14:40Z")
     assert status["acceleratorSeconds"] == 125.25
+
+
+def test_it_says_what_was_learned_from_earlier_results() -> None:
+    scene = a_study(limits__trials=100)
+    told = replace(scene, snapshot=replace(scene.snapshot, learned=("learned from 3 results of study old",)))
+    assert status_of(told)["algorithm"]["reason"].endswith("; learned from 3 results of study old")
 
 
 def test_it_says_which_algorithm_searches_and_why() -> None:
