@@ -60,6 +60,23 @@ class Space:
                 keys[index] = choose(axis)
         return {self.axes[index].name: self.axes[index].values.value(key) for index, key in keys.items()}
 
+    def encode(self, parameters: Parameters) -> tuple[tuple[int, float], ...] | None:
+        """Where the point lies in the unit cube: (axis, place in [0, 1]) of every active axis; None if it is none."""
+        key = self.key(parameters)
+        return None if key is None else self.units(key)
+
+    def units(self, key: PointKey) -> tuple[tuple[int, float], ...]:
+        """The same for a key."""
+        return tuple((index, self.axes[index].values.unit(value)) for index, value in key)
+
+    def decode(self, place: Callable[[Axis], float]) -> dict[str, JSONScalar]:
+        """The point at these places of the unit cube: `place` is asked for each axis that is active."""
+        return self.build(lambda axis: axis.values.from_unit(place(axis)))
+
+    def allowed(self, parameters: Parameters) -> bool:
+        """Whether the study does not forbid this point."""
+        return True
+
     def active(self, parameters: Parameters) -> tuple[str, ...]:
         """Names of the parameters that exist at these values, parents first. Those without a value activate nothing."""
         return tuple(self.axes[index].name for index in self._active(parameters))

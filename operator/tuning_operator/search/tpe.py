@@ -109,6 +109,8 @@ def _distribution(axis: Axis) -> BaseDistribution:
             return IntDistribution(low, low + count - 1, log=True)
         case StepDimension(count=count):
             return IntDistribution(0, count - 1)
+        case ChoiceDimension(choices, ordered=True):
+            return IntDistribution(0, len(choices) - 1)
         case ChoiceDimension(choices):
             return CategoricalDistribution(range(len(choices)))
 

@@ -4,6 +4,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import truncnorm
 
 from tests.unit.search.spaces import a_choice, a_float, an_int
 from tuning_operator.api.base import JSONScalar
@@ -103,3 +104,74 @@ def test_a_continuous_range_ends_at_its_ends() -> None:
     dim = dimension(a_float("x", 0.1, 0.3))
     assert isinstance(dim, RealDimension)
     assert (dim.key(0.1), dim.key(0.3), dim.value(0.30000000000000004)) == (0.1, 0.3, 0.3)
+
+
+DIMENSIONS = [
+    a_float("x", -3, 7),
+    a_float("x", 1e-6, 10, scale="Log"),
+    a_float("x", -1e18, 1e18),
+    a_float("x", 0, 1, prior={"mean": 0.2, "deviation": 0.1}),
+    a_float("x", 0, 1, prior={"mean": 0, "deviation": 1e9}),
+    a_float("x", 1e-5, 1, scale="Log", prior={"mean": 1e-3, "deviation": 1.5}),
+    a_float("x", 0, 1, step=0.1),
+    an_int("x", 1, 4096, scale="Log"),
+    an_int("x", 3, 5, scale="Log"),
+    an_int("x", -7, 7, step=3),
+    a_choice("x", "a", 1, True),
+    Parameter(name="x", ordinal=["small", "medium", "large"]),
+]
+
+
+@pytest.mark.parametrize("parameter", DIMENSIONS, ids=lambda p: p.model_dump_json(exclude_defaults=True))
+@given(unit=st.floats(0, 1))
+def test_the_unit_interval_there_and_back(parameter: Parameter, unit: float) -> None:
+    dim = dimension(parameter)
+    key = dim.from_unit(unit)
+    assert dim.key(dim.value(key)) == key
+    place = dim.unit(key)
+    assert 0 <= place <= 1
+    if dim.count is None:
+        assert place == pytest.approx(unit, abs=1e-9)
+    else:
+        assert dim.from_unit(place) == key
+
+
+@pytest.mark.parametrize("parameter", DIMENSIONS, ids=lambda p: p.model_dump_json(exclude_defaults=True))
+@given(units=st.lists(st.floats(0, 1), min_size=2, max_size=2))
+def test_the_unit_interval_keeps_the_order(parameter: Parameter, units: list[float]) -> None:
+    dim = dimension(parameter)
+    low, high = sorted(units)
+    assert dim.from_unit(low) <= dim.from_unit(high)
+
+
+@pytest.mark.parametrize("parameter", DIMENSIONS, ids=lambda p: p.model_dump_json(exclude_defaults=True))
+def test_the_ends_of_the_unit_interval_are_the_ends_of_the_range(parameter: Parameter) -> None:
+    dim = dimension(parameter)
+    if isinstance(dim, RealDimension):
+        assert (dim.from_unit(0), dim.from_unit(1)) == pytest.approx((dim.low, dim.high))
+    else:
+        assert (dim.from_unit(0), dim.from_unit(1)) == (0, dim.count - 1)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "mean", "deviation", "ends"),
+    [
+        pytest.param(DIMENSIONS[3], 0.2, 0.1, (0.0, 1.0), id="normal, cut at two deviations"),
+        pytest.param(DIMENSIONS[5], math.log(1e-3), 1.5, (math.log(1e-5), 0.0), id="log-normal"),
+    ],
+)
+def test_priors_are_the_truncated_normal_of_scipy(
+    parameter: Parameter, mean: float, deviation: float, ends: tuple[float, float]
+) -> None:
+    low, high = ((end - mean) / deviation for end in ends)
+    reference = truncnorm(low, high, loc=mean, scale=deviation)
+    dim = dimension(parameter)
+    assert isinstance(dim, RealDimension)
+    for share in (0.001, 0.1, 0.25, 0.5, 0.9, 0.999):
+        wanted = float(reference.ppf(share))
+        assert dim.from_unit(share) == pytest.approx(math.exp(wanted) if dim.log else wanted, rel=1e-6)
+
+
+def test_a_prior_much_wider_than_the_range_is_even() -> None:
+    dim = dimension(DIMENSIONS[4])
+    assert [dim.from_unit(share) for share in (0.25, 0.5)] == pytest.approx([0.25, 0.5], rel=1e-9)
