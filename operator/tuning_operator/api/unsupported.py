@@ -3,10 +3,9 @@
 Whoever builds a feature deletes its line here.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-from tuning_operator.api.rule import Rule, Shown, integer, word
+from tuning_operator.api.rule import Rule, integer, word
 
 Value = dict[str, Any]
 
@@ -48,36 +47,16 @@ def _at_most(at: str, field: str, most: int) -> Rule:
     )
 
 
-def _few(at: str, field: str, most: int) -> Rule:
-    """Longer lists do nothing."""
-    size: Callable[[Value], int] = lambda self: len(self[field])  # noqa: E731
-    return Rule(
-        at,
-        f"self.{field}.size() <= {most}",
-        lambda self: size(self) <= most,
-        f"more than {most} of {field} is not supported yet, there are {{}}; leave {most}",
-        (Shown(f"string(self.{field}.size())", lambda self: str(size(self))),),
-        field=field,
-        reason="FieldValueForbidden",
-    )
-
-
 def _or(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 NOT_YET: tuple[Rule, ...] = (
-    _few("spec", "objectives", 1),
-    _absent("spec", "constraints"),
     _absent("spec", "forbidden"),
     _absent("spec", "enqueue"),
-    _absent("spec.objectives[]", "weight"),
     _absent("spec.parameters[]", "ordinal"),
     _absent("spec.parameters[]", "expression"),
-    _absent("spec.scheduler", "plateau"),
-    _absent("spec.limits", "minImprovement"),
     _absent("spec.trial", "replicates"),
-    _absent("spec.final", "confirm"),
     _only("spec.algorithm", "name", "Auto", "Grid", "Random", "TPE"),
     _absent("spec", "fidelity"),
     _only("spec.scheduler", "name", "None"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tuning_operator.api.study import Goal, StudySpec
-from tuning_operator.core.tally import TARGET_REACHED, TOO_MANY_FAILURES, Reached, Tally
+from tuning_operator.core.tally import NOT_WORTHWHILE, TARGET_REACHED, TOO_MANY_FAILURES, Reached, Tally
 from tuning_operator.core.times import seconds
 
 DURATION_REACHED: Final = "DurationReached"
@@ -44,7 +44,7 @@ class Search:
     exhausted: bool
     """Every point of the space was tried, and nothing is under way."""
     closed: bool
-    """A final run exists."""
+    """A final run or a further run of the best trials exists."""
 
 
 def search_end(spec: StudySpec, tally: Tally, search: Search, *, now: float) -> End | None:
@@ -72,7 +72,7 @@ def search_end(spec: StudySpec, tally: Tally, search: Search, *, now: float) -> 
         return End(TRIALS_COMPLETED, f"all {search.total} trials ended (limits.trials)")
     if search.exhausted:
         return End(SPACE_EXHAUSTED, f"every point of the space was tried, in {search.total} trials")
-    return End(SEARCH_CLOSED, "the final run exists; later edits of the limits do not reopen the search")
+    return End(SEARCH_CLOSED, "further runs of the best exist; later edits of the limits do not reopen the search")
 
 
 def room(spec: StudySpec, total: int) -> int | None:
@@ -103,6 +103,13 @@ def _reached(spec: StudySpec, tally: Tally, reached: Reached) -> End:
         return End(reached.reason, f"trial {trial.number} reached {said}")
     if reached.reason == TOO_MANY_FAILURES:
         return End(reached.reason, failures_message(spec, tally), failed=True)
+    if reached.reason == NOT_WORTHWHILE:
+        unit = "accelerator hour" if spec.trial.accelerator.count else "hour"
+        message = (
+            f"the model expects less than {spec.limits.min_improvement:g} better {spec.objectives[0].metric} from one "
+            f"more {unit} (limits.minImprovement)"
+        )
+        return End(reached.reason, message)
     return End(reached.reason, f"{spec.limits.patience} trials in a row brought no better best (limits.patience)")
 
 

@@ -8,6 +8,7 @@ free slot comes before the records of what freed it. Costs one pass over the tri
 from typing import Final
 
 from tuning_operator.api.trial import Role
+from tuning_operator.core import confirm
 from tuning_operator.core import final as final_run
 from tuning_operator.core.budgets import End, Search, next_limit, room, search_end
 from tuning_operator.core.desk import Desk
@@ -95,7 +96,7 @@ def _search(snapshot: Snapshot, desk: Desk) -> Search:
         ),
         full=full,
         exhausted=asked and nothing_left(snapshot),
-        closed=desk.view.final is not None,
+        closed=desk.view.final is not None or bool(desk.further),
     )
 
 
@@ -140,9 +141,13 @@ def _final(desk: Desk, created: list[Trial]) -> Trial | None:
 
 
 def _final_done(desk: Desk, tally: Tally) -> bool:
-    final = _final(desk, [])
-    if not final_run.wanted(desk.spec) or tally.best is None:
+    if tally.best is None:
         return True
+    if desk.view.final is None and confirm.missing(desk.spec, tally.leaders, desk.further, known=tally.finished):
+        return False
+    if not final_run.wanted(desk.spec):
+        return True
+    final = _final(desk, [])
     return final is not None and final.result is not None
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Final
 
 from tuning_operator.api.study import StudySpec
-from tuning_operator.api.trial import TrialState
-from tuning_operator.core.lifecycle import Again, accelerator_seconds, judge, never_started, timed_out
+from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.core.lifecycle import Again, accelerator_seconds, judge, never_started, plateau, timed_out
 from tuning_operator.core.model import Action, RecordAttempt, RecordResult, Result, Run, RunState, StopRun, Trial
 from tuning_operator.core.stalls import own_fault
 from tuning_operator.core.times import seconds
@@ -75,6 +75,16 @@ class Desk:
             if trial.result is not None
         ]
 
+    @property
+    def further(self) -> list[Trial]:
+        """Further runs of the best trials as they stand now, by number."""
+        found = [
+            *self.view.further,
+            *(each.trial for each in self.opens.values()),
+            *(trial for trial, _ in self.results),
+        ]
+        return sorted((trial for trial in found if trial.role is Role.CONFIRM), key=lambda trial: trial.number)
+
     def _proven(self) -> bool:
         if any(each.run is not None and each.run.report is not None for each in self.view.open):
             return True
@@ -95,6 +105,8 @@ class Desk:
             self._ended(each, run)
         elif run.state is RunState.RUNNING and self._overdue(run):
             self.stop(each, timed_out(self.spec, run))
+        elif run.state is RunState.RUNNING and (still := plateau(each.trial, run, self.spec, now=self.now)) is not None:
+            self.stop(each, still)
         elif run.started_at is not None:
             trial = replace(
                 each.trial,

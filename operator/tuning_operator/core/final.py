@@ -11,6 +11,7 @@ from typing import Final
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import TrialState
 from tuning_operator.core.budgets import End
+from tuning_operator.core.leaders import Leader
 from tuning_operator.core.model import Trial
 from tuning_operator.core.tally import Tally
 from tuning_operator.search.types import Suggestion
@@ -33,16 +34,11 @@ def wanted(spec: StudySpec) -> bool:
     return spec.final is not None and spec.final.retrain
 
 
-def suggestion(tally: Tally) -> Suggestion | None:
-    """The best trial's parameters; None where there is no best."""
-    best = tally.best
-    if best is None:
-        return None
+def suggestion(best: Leader, *, known: int) -> Suggestion:
+    """The best trial's parameters."""
+    trial = best.trial
     return Suggestion(
-        best.suggestion.parameters,
-        by="Best",
-        known=tally.finished,
-        reason=f"best of {tally.finished}: trial {best.number}",
+        trial.suggestion.parameters, by="Best", known=known, reason=f"best of {known}: trial {trial.number}"
     )
 
 

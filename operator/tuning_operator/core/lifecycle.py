@@ -22,6 +22,7 @@ down.
 BOUND_STARTS_MAX: Final = 2
 """Where parameters are bound to the Job, they may keep the command from starting: then others get their turn."""
 COMPLETED: Final = "Completed"
+PLATEAU: Final = "Plateau"
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
 METRICS_UNAVAILABLE: Final = "MetricsUnavailable"
 START_FAILED: Final = "StartFailed"
@@ -80,6 +81,19 @@ def judge(trial: Trial, run: Run, spec: StudySpec, *, now: float, proven: bool) 
     return _failed(spec, run, "NonZeroExit", _describe(run))
 
 
+def plateau(trial: Trial, run: Run, spec: StudySpec, *, now: float) -> Result | None:
+    """What a run comes to whose own curve stands still; None for one that may train on, and for a final run."""
+    rule, report = spec.scheduler.plateau, run.report
+    best = None if report is None else report.best.get(spec.objectives[0].metric)
+    if rule is None or report is None or best is None or trial.role is Role.FINAL:
+        return None
+    if report.step < rule.min or report.step - best.step < rule.steps:
+        return None
+    message = f"no better {spec.objectives[0].metric} since step {best.step}, at step {report.step} (scheduler.plateau)"
+    result = _done_verdict(trial, run, spec, now=now, reason=PLATEAU, message=message).result
+    return result if result is not None and result.state is TrialState.SUCCEEDED else None
+
+
 def timed_out(spec: StudySpec, run: Run) -> Result:
     """The result of a run that we stop because its attempt took too long."""
     return _result(spec, run.report, TrialState.FAILED, DEADLINE_EXCEEDED, _timeout_message(spec))
@@ -114,7 +128,9 @@ def accelerators(spec: StudySpec) -> int:
     return spec.trial.accelerator.count * spec.trial.workers
 
 
-def _done_verdict(trial: Trial, run: Run, spec: StudySpec, *, now: float) -> Verdict:
+def _done_verdict(
+    trial: Trial, run: Run, spec: StudySpec, *, now: float, reason: str = COMPLETED, message: str = ""
+) -> Verdict:
     if trial.role is Role.FINAL:
         return _final_verdict(run, spec, now=now)
     summary = summarize(run.report, spec.objectives)
@@ -129,13 +145,19 @@ def _done_verdict(trial: Trial, run: Run, spec: StudySpec, *, now: float) -> Ver
             return Verdict(wait_until=until)
         return _failed(spec, run, METRICS_UNAVAILABLE, _missing_message(run.report, summary.missing, spec))
     metrics = metrics_of(run.report, [constraint.metric for constraint in spec.constraints])
+    unknown = tuple(each.metric for each in spec.constraints if each.metric not in metrics)
+    if unknown:
+        until = _end(run) + spec.metrics.wait_seconds
+        if now < until:
+            return Verdict(wait_until=until)
+        return _failed(spec, run, METRICS_UNAVAILABLE, _missing_message(run.report, unknown, spec))
     broken = broken_constraints(spec.constraints, metrics)
     if broken:
         result = _result(
             spec, run.report, TrialState.SUCCEEDED, "ConstraintViolated", "; ".join(broken), infeasible=True
         )
     else:
-        result = _result(spec, run.report, TrialState.SUCCEEDED, COMPLETED, "")
+        result = _result(spec, run.report, TrialState.SUCCEEDED, reason, message)
     return Verdict(result=result)
 
 
@@ -222,7 +244,7 @@ def _missing_message(report: Report | None, missing: tuple[str, ...], spec: Stud
         found = f"it reported {reported}"
     waited = spec.metrics.wait_seconds  # 0 where reports are files, as in a local run
     came = f"did not arrive within {waited} s (metrics.waitSeconds)" if waited else "was not among its values"
-    return f"the trial ended well, but {names} {came}; {found}. Report it, or write its name in objectives"
+    return f"the trial ended well, but {names} {came}; {found}. Report it, or name another metric in the study"
 
 
 def _timeout_message(spec: StudySpec) -> str:

@@ -7,11 +7,9 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import le
 from typing import Final
 
 from tuning_operator.api.study import Constraint, Goal, Objective, Summarize
-from tuning_operator.core.model import Trial
 from tuning_trial.report import Report
 
 METRICS_MAX: Final = 64
@@ -94,21 +92,17 @@ def _reached(objective: Objective, value: float | None) -> bool:
     return value >= objective.target if objective.goal is Goal.MAXIMIZE else value <= objective.target
 
 
-def pareto_front(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[Trial]:
-    """Trials that no other beats in every objective; of equal ones the first. Best by the first objective first."""
-    signed = [(objective.metric, -1.0 if objective.goal is Goal.MAXIMIZE else 1.0) for objective in objectives]
-    scored = [
-        ([sign * trial.result.values[metric] for metric, sign in signed], trial.number, trial)
-        for trial in trials
-        if trial.result is not None
-    ]
-    front: list[tuple[list[float], Trial]] = []
-    # Sorted by the first loss: only one already on the front can beat the next one, and most likely the last.
-    for loss, _, trial in sorted(scored):
-        if not any(_no_worse(other, loss) for other, _ in reversed(front)):
-            front.append((loss, trial))
-    return [trial for _, trial in front]
-
-
-def _no_worse(one: list[float], other: list[float]) -> bool:
-    return all(map(le, one, other))
+def violation(constraints: Sequence[Constraint], metrics: Mapping[str, float]) -> float:
+    """How far constraints are broken: the excess over each bound in units of it (of 1 where it is 0), added up; 1 for
+    each that cannot be checked. 0 where all hold.
+    """
+    total = 0.0
+    for constraint in constraints:
+        value = metrics.get(constraint.metric)
+        if value is None:
+            total += 1.0
+            continue
+        for bound, excess in ((constraint.max, 1.0), (constraint.min, -1.0)):
+            if bound is not None:
+                total += max(0.0, excess * (value - bound)) / (abs(bound) or 1.0)
+    return total

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tuning_operator.api.trial import Role
-from tuning_operator.core import final
+from tuning_operator.core import confirm, final
 from tuning_operator.core.budgets import End, Search, room
 from tuning_operator.core.desk import Desk
 from tuning_operator.core.model import Action, CreateTrial, RunState, Snapshot, StartRun, Trial
@@ -51,7 +51,7 @@ def starts(
     if end is None:
         _create(found, snapshot, search, now=desk.now)
     else:
-        _create_final(found, snapshot, desk=desk, tally=tally)
+        _create_further(found, snapshot, desk=desk, tally=tally)
     return found
 
 
@@ -97,11 +97,24 @@ def _create(found: Starts, snapshot: Snapshot, search: Search, *, now: float) ->
         number += 1
 
 
-def _create_final(found: Starts, snapshot: Snapshot, *, desk: Desk, tally: Tally) -> None:
-    """Only when every result of the search stands in the ledger, so that the best cannot change behind it."""
-    suggestion = final.suggestion(tally)
-    unsettled = desk.opens or desk.results or desk.view.final is not None
-    if unsettled or suggestion is None or not final.wanted(snapshot.study.spec) or found.free <= 0:
+def _create_further(found: Starts, snapshot: Snapshot, *, desk: Desk, tally: Tally) -> None:
+    """Further runs of the best trials, then the final run; each only when every result before it stands in the ledger,
+    so that the best cannot change behind it.
+    """
+    spec = snapshot.study.spec
+    searching = any(each.trial.role is Role.SEARCH for each in desk.opens.values())
+    recording = any(trial.role is Role.SEARCH for trial, _ in desk.results)
+    if searching or recording or desk.view.final is not None:
         return
-    found.created.append(Trial(next_number(snapshot), Role.FINAL, suggestion, created_at=desk.now))
+    further = desk.further
+    number = next_number(snapshot)
+    for suggestion in confirm.missing(spec, tally.leaders, further, known=tally.finished)[: max(0, found.free)]:
+        found.created.append(Trial(number, Role.CONFIRM, suggestion, created_at=desk.now))
+        found.free -= 1
+        number += 1
+    best = confirm.champion(spec, tally.leaders, further)
+    if found.created or desk.opens or desk.results or best is None or not final.wanted(spec) or found.free <= 0:
+        return
+    suggestion = final.suggestion(best, known=tally.finished)
+    found.created.append(Trial(number, Role.FINAL, suggestion, created_at=desk.now))
     found.free -= 1

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tuning_operator.api.status import FRONT_MAX, StudyState
-from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.api.trial import Role
+from tuning_operator.core import confirm
 from tuning_operator.core import final as final_run
 from tuning_operator.core.budgets import End
 from tuning_operator.core.conditions import Headline, conditions
 from tuning_operator.core.desk import Desk
+from tuning_operator.core.leaders import Leader
 from tuning_operator.core.model import Run, Snapshot, Trial
 from tuning_operator.core.naming import trial_name
-from tuning_operator.core.objectives import METRICS_MAX, pareto_front
+from tuning_operator.core.objectives import METRICS_MAX
 from tuning_operator.core.stalls import Hindrances
 from tuning_operator.core.starts import Starts
 from tuning_operator.core.tally import Tally
@@ -123,6 +125,8 @@ def _headline(p: Projection, counts: Mapping[str, int]) -> Headline:
         then = (
             "The final run is on its way."
             if final_run.wanted(spec) and p.tally.best is not None
+            else "The best trials are run again."
+            if confirm.wanted(spec) and p.tally.best is not None
             else "Waiting for the last values."
         )
         return Headline(StudyState.FINISHING, p.end.reason, f"{_sentence(p.end.message)} {then}{hint}")
@@ -140,37 +144,42 @@ def _progress(p: Projection, counts: Mapping[str, int]) -> str:
 
 
 def _best(p: Projection) -> dict[str, Any]:
-    best = p.tally.best
-    if best is None or best.result is None:
-        return {}
     spec = p.snapshot.study.spec
+    further = p.desk.further
+    best = confirm.champion(spec, p.tally.leaders, further)
+    if best is None:
+        return {}
     shown = _member(p, best)
-    shown["metrics"] = _first(best.result.metrics, METRICS_MAX)
-    weights = best.result.artifacts.get("weights")
+    result = best.trial.result
+    shown["metrics"] = _first(best.values if result is None else result.metrics, METRICS_MAX)
+    weights = None if result is None else result.artifacts.get("weights")
     if weights is not None and spec.trial.checkpoints.claim_name is not None:
         shown["checkpoint"] = f"{shown['trial']}/{weights}"[:1024]
-    values = [best.result.values[o.metric] for o in spec.objectives if o.metric in best.result.values]
-    result: dict[str, Any] = {"best": shown, "bestValue": ", ".join(f"{value:.6g}" for value in values)[:128]}
+    values = [best.values[o.metric] for o in spec.objectives if o.metric in best.values]
+    status: dict[str, Any] = {"best": shown, "bestValue": ", ".join(f"{value:.6g}" for value in values)[:128]}
     if len(spec.objectives) > 1:
-        feasible = [
-            trial
-            for trial in (*p.desk.view.recorded, *(trial for trial, _ in p.desk.results))
-            if trial.role is Role.SEARCH
-            and trial.result is not None
-            and trial.result.state is TrialState.SUCCEEDED
-            and not trial.result.infeasible
-            and all(o.metric in trial.result.values for o in spec.objectives)
+        status["front"] = [_member(p, leader) for leader in p.tally.leaders.front[:FRONT_MAX]]
+    confirmed = confirm.confirmed(spec, p.tally.leaders, further)
+    if confirmed:
+        status["confirmed"] = [
+            {
+                "trial": _name(p, each.leader.trial),
+                "number": each.leader.trial.number,
+                "runs": each.runs,
+                "values": dict(each.values),
+                "errors": dict(each.errors),
+            }
+            for each in confirmed
         ]
-        result["front"] = [_member(p, trial) for trial in pareto_front(spec.objectives, feasible)[:FRONT_MAX]]
-    return result
+    return status
 
 
-def _member(p: Projection, trial: Trial) -> dict[str, Any]:
+def _member(p: Projection, leader: Leader) -> dict[str, Any]:
     return {
-        "trial": _name(p, trial),
-        "number": trial.number,
-        "parameters": dict(trial.suggestion.parameters),
-        "values": {} if trial.result is None else dict(trial.result.values),
+        "trial": _name(p, leader.trial),
+        "number": leader.trial.number,
+        "parameters": dict(leader.trial.suggestion.parameters),
+        "values": dict(leader.values),
     }
 
 

@@ -5,17 +5,22 @@ whatever is recorded after it, and comes out the same when everything but the le
 handful of comparisons: 10,000 of them cost some 10 ms.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tuning_operator.api.study import Goal, StudySpec
+from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import TrialState
+from tuning_operator.core.leaders import Leader, Leaders
 from tuning_operator.core.model import Result, Trial
-from tuning_operator.core.objectives import reached_targets
+from tuning_operator.core.objectives import broken_constraints, reached_targets
 
 TARGET_REACHED = "TargetReached"
 TOO_MANY_FAILURES = "TooManyFailures"
 PATIENCE_EXHAUSTED = "PatienceExhausted"
+NOT_WORTHWHILE = "NotWorthwhile"
+EXPECTATIONS = 3
+"""Least trials in a row that must promise too little before the search ends; at least as many as run at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Tally:
         self.succeeded = 0
         self.failed = 0
         self.stopped = 0
-        self.best: Trial | None = None
+        self.leaders = Leaders(spec.objectives)
         self.since_best = 0
         self.reached: Reached | None = None
         self.failure_reasons: dict[str, int] = {}
@@ -45,13 +50,16 @@ class Tally:
         self.last_end = 0.0
         self.proven = False
         """Whether any trial came as far as to report something: the image and the command work."""
-        self._metric = spec.objectives[0].metric
-        self._maximize = spec.objectives[0].goal is Goal.MAXIMIZE
         self._targets = any(objective.target is not None for objective in spec.objectives)
-        self._best_value = 0.0
+        self._expected: deque[float | None] = deque(maxlen=max(EXPECTATIONS, spec.limits.parallel))
+        self._seconds = 0.0
         # Stable: trials that ended at the same moment stay in the order of their numbers.
         for trial in sorted(recorded, key=_end):
             self.add(trial)
+
+    @property
+    def best(self) -> Leader | None:
+        return self.leaders.best
 
     @property
     def finished(self) -> int:
@@ -75,8 +83,7 @@ class Tally:
             if self.reached is None and self.failed > self.spec.limits.failures:
                 self.reached = Reached(TOO_MANY_FAILURES, trial)
         else:
-            self.stopped += 1
-            self.stop_reasons.add(result.reason)
+            self._stopped(trial, result)
 
     def spend(self, trial: Trial) -> None:
         """What a trial cost so far, with or without a result."""
@@ -89,20 +96,54 @@ class Tally:
         self.succeeded += 1
         self.proven = True
         self.since_best += 1
-        value = result.values.get(self._metric)
-        if value is not None and not result.infeasible:
-            if self.best is None or self._better(value):
-                self.best, self._best_value, self.since_best = trial, value, 0
-            elif value == self._best_value and trial.number < self.best.number:
-                self.best = trial  # of equal values the lowest number, whichever ended first
+        if not result.infeasible:
+            if self.leaders.offer(trial, result.values):
+                self.since_best = 0
             if self._targets and self.reached is None and reached_targets(self.spec.objectives, result.values):
                 self.reached = Reached(TARGET_REACHED, trial)
-        patience = self.spec.limits.patience
-        if patience is not None and self.reached is None and self.since_best >= patience:
-            self.reached = Reached(PATIENCE_EXHAUSTED, trial)
+        if self.reached is None:
+            self.reached = self._tired(trial) or self._unpromising(trial)
 
-    def _better(self, value: float) -> bool:
-        return value > self._best_value if self._maximize else value < self._best_value
+    def _stopped(self, trial: Trial, result: Result) -> None:
+        """What it reached at its last rung counts, as long as nobody came further."""
+        self.stopped += 1
+        self.stop_reasons.add(result.reason)
+        if trial.rungs:
+            self.since_best += 1
+            self.stands(trial, result.metrics)
+            if self.reached is None:
+                self.reached = self._tired(trial)
+
+    def stands(self, trial: Trial, metrics: Mapping[str, float]) -> None:
+        """A trial that did not end by itself stands at its last rung."""
+        rung = trial.rungs[-1]
+        broken = broken_constraints(self.spec.constraints, metrics)
+        if not rung.infeasible and not broken and self.leaders.offer(trial, rung.values, budget=rung.budget):
+            self.since_best = 0
+
+    def _tired(self, trial: Trial) -> Reached | None:
+        patience = self.spec.limits.patience
+        tired = patience is not None and self.since_best >= patience
+        return Reached(PATIENCE_EXHAUSTED, trial) if tired else None
+
+    def _unpromising(self, trial: Trial) -> Reached | None:
+        """Whether all of the last trials had promised less than an hour is worth, by what trials cost on average."""
+        worth = self.spec.limits.min_improvement
+        if worth is None:
+            return None
+        self._expected.append(trial.suggestion.expected)
+        self._seconds += _cost(trial, self.spec)
+        hours = self._seconds / self.succeeded / 3600
+        promised = [each for each in self._expected if each is not None]
+        enough = len(promised) == self._expected.maxlen
+        return Reached(NOT_WORTHWHILE, trial) if enough and hours > 0 and max(promised) / hours < worth else None
+
+
+def _cost(trial: Trial, spec: StudySpec) -> float:
+    """Accelerator seconds; without accelerators, seconds."""
+    if spec.trial.accelerator.count:
+        return trial.accelerator_seconds
+    return 0.0 if trial.started_at is None or trial.ended_at is None else trial.ended_at - trial.started_at
 
 
 def _end(trial: Trial) -> float:

@@ -49,7 +49,9 @@ class View:
     recorded: list[Trial]
     """Trials of the search that have a result, by number."""
     open: list[Open]
-    """Trials without one, by number; the final run among them."""
+    """Trials without one, by number; further runs and the final run among them."""
+    further: list[Trial]
+    """Further runs of the best trials that have a result, by number."""
     final: Trial | None
     """The final run, with or without a result."""
     live: int
@@ -69,6 +71,7 @@ def look(snapshot: Snapshot) -> View:
     problems = {problem.trial: problem for problem in snapshot.problems}
     recorded: list[Trial] = []
     open_trials: list[Open] = []
+    further: list[Trial] = []
     final: Trial | None = None
     strays: list[Run] = []
     for trial in snapshot.trials:
@@ -77,6 +80,8 @@ def look(snapshot: Snapshot) -> View:
         if trial.result is not None:
             if trial.role is Role.SEARCH:
                 recorded.append(trial)
+            elif trial.role is Role.CONFIRM:
+                further.append(trial)
             continue
         run, before = current.get(trial.number), earlier.get(trial.number)
         if run is not None and run.attempt < trial.attempt:
@@ -86,14 +91,14 @@ def look(snapshot: Snapshot) -> View:
             problem = None
         open_trials.append(Open(trial, run=run, earlier=before, problem=problem))
     known = {each.trial.number: each for each in open_trials}
-    finished = {trial.number for trial in recorded}
+    finished = {trial.number for trial in (*recorded, *further)}
     if final is not None and final.result is not None:
         finished.add(final.number)
     for run in live:
         each = known.get(run.trial)
         if run.trial in finished or (each is not None and run is not each.run):
             strays.append(run)
-    return View(recorded, open_trials, final, len(live), strays)
+    return View(recorded, open_trials, further, final, len(live), strays)
 
 
 def _sort(runs: Iterable[Run]) -> tuple[dict[int, Run], dict[int, Run], list[Run]]:

@@ -181,7 +181,7 @@ def test_several_objectives_have_a_front() -> None:
         )
     )
     assert [member["number"] for member in status["front"]] == [0, 1, 4]
-    assert status["bestValue"] == "0.9, 5"
+    assert status["bestValue"] == "0.8, 2", "the knee of the front"
 
 
 def test_times_and_costs() -> None:
