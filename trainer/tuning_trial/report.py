@@ -53,6 +53,7 @@ class Report:
     final: Mapping[str, float] = field(default_factory=dict)
     best: Mapping[str, Best] = field(default_factory=dict)
     mean: Mapping[str, float] = field(default_factory=dict)
+    rungs: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     error: Failure | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
     done: bool = False

@@ -1,7 +1,8 @@
 """One attempt's scrapes, folded into the report that the trial itself would have left.
 
 For images without the SDK this is all there is, and only as good as the scrapes: values between two of them are not
-seen.
+seen. Rungs are exact where the trial has a gauge for each of them, as the SDK does; of an image that only tells its
+steps, the first value seen at or after a rung is the rung's.
 """
 
 import math
@@ -9,13 +10,18 @@ from collections import deque
 from collections.abc import Sequence
 
 from tuning_operator.api.study import Goal, Objective, Summarize
+from tuning_operator.core.objectives import summarize
 from tuning_operator.metrics.exposition import Scrape
 from tuning_trial.report import Best, Report
 
 
 class Live:
-    def __init__(self, objectives: Sequence[Objective]) -> None:
+    def __init__(self, objectives: Sequence[Objective], budgets: Sequence[int] = ()) -> None:
+        """`budgets`: the rungs of this trial, rising."""
         self._objectives = objectives
+        self._budgets = budgets
+        self._rungs: dict[int, dict[str, float]] = {}
+        self._tells_rungs = False
         self._windows: dict[str, deque[float]] = {
             o.metric: deque(maxlen=o.window or 1) for o in objectives if o.summarize is Summarize.MEAN
         }
@@ -26,6 +32,10 @@ class Live:
 
     def add(self, scrape: Scrape) -> Report | None:
         """The report as it stands now; None as long as nothing was seen."""
+        self._tells_rungs = self._tells_rungs or bool(scrape.rungs)
+        for budget, values in scrape.rungs.items():
+            # What was seen first stands: a rung's value is one.
+            self._rungs[budget] = {**values, **self._rungs.get(budget, {})}
         if not scrape.values:
             return self.report()
         again = scrape.values == self._values and scrape.step == self._step
@@ -34,13 +44,33 @@ class Live:
             self._fold(scrape)
         self._values = {**self._values, **scrape.values}
         self._step = scrape.step
+        if not self._tells_rungs and scrape.step is not None:
+            self._passed(scrape.step)
         return self.report()
 
     def report(self) -> Report | None:
         if not self._values:
             return None
-        means = {name: math.fsum(window) / len(window) for name, window in self._windows.items() if window}
-        return Report(step=self._number(self._step), final=dict(self._values), best=dict(self._best), mean=means)
+        return Report(
+            step=self._number(self._step),
+            final=dict(self._values),
+            best=dict(self._best),
+            mean=self._means(),
+            rungs={budget: dict(values) for budget, values in sorted(self._rungs.items())},
+        )
+
+    def _passed(self, step: int) -> None:
+        """The rungs up to this step have the values of now, summarised as the study asks; missing ones may follow."""
+        passed = [budget for budget in self._budgets if budget <= step and budget not in self._rungs]
+        if not passed:
+            return
+        summary = summarize(self.report(), self._objectives)
+        if not summary.missing:
+            values = {name: self._values[name] for name in summary.not_finite} | dict(summary.values)
+            self._rungs |= dict.fromkeys(passed, values)
+
+    def _means(self) -> dict[str, float]:
+        return {name: math.fsum(window) / len(window) for name, window in self._windows.items() if window}
 
     def _fold(self, scrape: Scrape) -> None:
         for objective in self._objectives:

@@ -65,3 +65,54 @@ def test_a_hostile_body_is_read_in_one_pass() -> None:
 def test_any_text_is_read_or_ambiguous(body: str) -> None:
     with contextlib.suppress(AmbiguousMetricError):
         read(body, ["loss"])
+
+
+RUNGS = """\
+tuning_step 4
+tuning_acc 0.9
+tuning_rung{metric="acc",budget="1"} 0.5
+tuning_rung{budget="3",metric="acc",} 0.7 1700000000000
+tuning_rung{metric="loss",budget="3"} NaN
+"""
+
+
+def test_what_was_reached_at_each_rung() -> None:
+    scrape = read(RUNGS, ["acc"], [1, 3, 9])
+    assert scrape == Scrape(4, {"acc": 0.9}, {1: {"acc": 0.5}, 3: {"acc": 0.7}})
+    assert math.isnan(read(RUNGS, ["loss"], [3]).rungs[3]["loss"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param('tuning_rung{metric="acc",budget="2"} 1', id="a budget that is no rung of the study"),
+        pytest.param('tuning_rung{metric="other",budget="3"} 1', id="a metric that nobody asked for"),
+        pytest.param('tuning_rung{metric="acc"} 1', id="no budget"),
+        pytest.param('tuning_rung{metric="acc",budget="3.0"} 1', id="a budget that is not whole"),
+        pytest.param('tuning_rung{metric="acc",budget="-3"} 1', id="a negative budget"),
+        pytest.param('tuning_rung{metric="acc",budget="' + "3" * 400 + '"} 1', id="a very long budget"),
+        pytest.param('tuning_rung{metric="acc" budget="3"} 1' + "x", id="no number"),
+        pytest.param("tuning_rung{metric=acc,budget=3} 1", id="labels without quotes"),
+        pytest.param('tuning_rung{metric="acc",budget="3"', id="a line that was cut"),
+        pytest.param("tuning_rung 1", id="no labels"),
+        pytest.param('tuning_rung{metric="acc",budget="3",x="' + "y" * 5000 + '"} 1', id="labels without end"),
+    ],
+)
+def test_rungs_that_are_none_are_passed_over(line: str) -> None:
+    assert read(line + "\n", ["acc"], [1, 3, 9]).rungs == {}
+
+
+def test_two_values_of_one_rung_are_an_error() -> None:
+    body = 'tuning_rung{metric="acc",budget="3"} 1\ntuning_rung{metric="acc",budget="3",rank="1"} 2\n'
+    with pytest.raises(AmbiguousMetricError, match="two series say what acc was at 3 steps"):
+        read(body, ["acc"], [3])
+
+
+def test_a_flood_of_rungs_is_bounded_by_what_is_asked_for() -> None:
+    body = "\n".join(f'tuning_rung{{metric="acc",budget="{budget}"}} 1' for budget in range(50_000))
+    assert list(read(body, ["acc"], [1, 3]).rungs) == [1, 3]
+
+
+@given(st.text(alphabet='{}",=\\ metricbudget3', max_size=80))
+def test_any_labels_are_read_or_passed_over(labels: str) -> None:
+    assert read(f"tuning_rung{labels} 1\n", ["acc"], [3]).rungs in ({}, {3: {"acc": 1.0}})

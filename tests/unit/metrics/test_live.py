@@ -51,3 +51,31 @@ def test_a_termination_message_is_a_report_or_words() -> None:
     assert (report.step, report.done) == (3, True)
     for words in ("", "Traceback (most recent call last):", "{'v': 1}", '{"v":2}', "[1]"):
         assert report_of(words) is None
+
+
+def test_rungs_are_what_the_trial_says_they_are() -> None:
+    live = Live([ACCURACY], [1, 3, 9])
+    live.add(Scrape(1, {"acc": 0.5}, {1: {"acc": 0.5}}))
+    report = live.add(Scrape(5, {"acc": 0.9}, {1: {"acc": 0.1}, 3: {"acc": 0.7}}))
+    assert report is not None
+    assert report.rungs == {1: {"acc": 0.5}, 3: {"acc": 0.7}}
+
+
+def test_of_an_image_that_only_tells_steps_the_first_value_at_or_after_a_rung_counts() -> None:
+    live = Live([ACCURACY, MEAN], [1, 3, 9, 27])
+    for step, acc, loss in ((0, 0.1, 8.0), (2, 0.5, 4.0), (4, 0.7, 2.0), (6, 0.8, 1.0), (12, math.nan, 1.5)):
+        report = live.add(Scrape(step, {"acc": acc, "loss": loss}))
+    assert report is not None
+    assert {budget: values["loss"] for budget, values in report.rungs.items()} == {1: 6.0, 3: 3.0, 9: 1.25}
+    assert (report.rungs[1]["acc"], report.rungs[3]["acc"]) == (0.5, 0.7)
+    assert math.isnan(report.rungs[9]["acc"])
+
+
+def test_a_rung_waits_for_every_objective() -> None:
+    live = Live([ACCURACY, MEAN], [1])
+    report = live.add(Scrape(2, {"acc": 0.5}))
+    assert report is not None
+    assert report.rungs == {}
+    report = live.add(Scrape(2, {"loss": 4.0}))
+    assert report is not None
+    assert report.rungs == {1: {"acc": 0.5, "loss": 4.0}}
