@@ -64,5 +64,4 @@ NOT_YET: tuple[Rule, ...] = (
     _at_most("spec.trial", "workers", 1),
     _only("spec.metrics", "source", "Auto", "Direct"),
     _absent("spec.final", "export"),
-    _absent("spec", "warmStart"),
 )

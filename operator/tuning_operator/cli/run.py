@@ -21,6 +21,8 @@ from tuning_operator.local.command import not_done_here
 from tuning_operator.local.ledger import Ledger, LedgerError
 from tuning_operator.local.machine import this_machine
 from tuning_operator.local.runner import Outcome, Runner, Setting
+from tuning_operator.local.warmstart import sources
+from tuning_operator.search.warmstart import Learned, learn
 
 if TYPE_CHECKING:
     from tuning_operator.cli.table import TableDisplay
@@ -38,12 +40,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         file = read(options.file)
         ledger = _ledger(options, file)
+        earlier = _earlier(file, ledger)
         ledger.open(name=file.name, spec=_limited(file.spec, options), source=file.text, now=time.time())
     except (BadStudyError, LedgerError) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
     try:
-        outcome = _watch(options, file, ledger)
+        outcome = _watch(options, file, ledger, earlier)
         _tell(options, ledger, outcome)
         return CODES[outcome]
     except OSError as error:
@@ -73,7 +76,18 @@ def _limited(spec: StudySpec, options: argparse.Namespace) -> StudySpec:
     return spec.model_copy(update={"limits": spec.limits.model_copy(update={"trials": options.trials})})
 
 
-def _watch(options: argparse.Namespace, file: StudyFile, ledger: Ledger) -> Outcome:
+def _earlier(file: StudyFile, ledger: Ledger) -> Learned:
+    """What other studies teach. A source that is not there is a mistake before the first trial, and a note later: what
+    runs goes on.
+    """
+    found = sources(file.spec, ledger=ledger.directory, directory=file.path.absolute().parent)
+    missing = [f"{file.path}: spec.warmStart: {source.name}: {source.problem}" for source in found if source.problem]
+    if missing and not ledger.exists():
+        raise BadStudyError("\n".join(missing))
+    return learn(file.spec, found)
+
+
+def _watch(options: argparse.Namespace, file: StudyFile, ledger: Ledger, earlier: Learned) -> Outcome:
     with _display(options) as display:
 
         def reread() -> StudySpec | None:
@@ -82,9 +96,9 @@ def _watch(options: argparse.Namespace, file: StudyFile, ledger: Ledger) -> Outc
 
         changes = Rereader(file, display.note)
         setting = Setting(this_machine(), file.path.absolute().parent, os.environ, options.parallel)
-        for note in (*_parallel_note(file.spec, setting), *not_done_here(file.spec)):
+        for note in (*_parallel_note(file.spec, setting), *not_done_here(file.spec), *earlier.notes):
             display.note(f"note: {note}")
-        runner = Runner(ledger, setting, display, reread=reread)
+        runner = Runner(ledger, setting, display, reread=reread, earlier=earlier)
         with _interruptions(runner):
             return runner.run()
 

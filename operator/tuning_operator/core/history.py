@@ -10,11 +10,11 @@ UNTOLD = frozenset({"TooManyDisruptions"})
 
 
 def observations(snapshot: Snapshot) -> tuple[Observation, ...]:
-    """Recorded trials by number. Stopped ones, and those lost without their fault, are not told: their points may come
-    again.
+    """Results of earlier studies, then recorded trials by number. Stopped ones, and those lost without their fault, are
+    not told: their points may come again.
     """
     metrics = [objective.metric for objective in snapshot.study.spec.objectives]
-    told = []
+    told = [*snapshot.earlier]
     for trial in snapshot.trials:
         result = trial.result
         if (
@@ -42,7 +42,7 @@ def nothing_left(snapshot: Snapshot) -> bool:
         return snapshot.exhausted
     if len(snapshot.trials) < space.size:
         return False
-    tried = {space.key(observation.parameters) for observation in observations(snapshot)}
+    tried = {space.key(observation.parameters) for observation in observations(snapshot) if observation.number >= 0}
     return len(tried - {None}) >= space.size
 
 

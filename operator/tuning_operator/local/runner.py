@@ -36,6 +36,7 @@ from tuning_operator.local.machine import GpuPool, Machine, threads_environment
 from tuning_operator.local.processes import Key, Processes, StartError
 from tuning_operator.search.lookahead import Inputs, LookAhead
 from tuning_operator.search.suggest import problem
+from tuning_operator.search.warmstart import Learned
 
 LOOK = 0.5
 """Seconds between two looks at the reports of running trials. Ends of processes wake the loop at once."""
@@ -94,13 +95,15 @@ class Runner:
         observer: Observer,
         *,
         reread: Callable[[], StudySpec | None],
+        earlier: Learned | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`reread` gives the study file's spec if the file changed and is good."""
+        """`reread` gives the study file's spec if the file changed and is good; `earlier`: what other studies teach."""
         self._ledger = ledger
         self._setting = setting
         self._observer = observer
         self._reread = reread
+        self._earlier = earlier or Learned()
         self._clock = clock
         self._wake = threading.Event()
         self._processes = Processes(wake=self._wake.set, clock=clock, gpus=GpuPool(setting.machine.gpus))
@@ -150,6 +153,8 @@ class Runner:
             runs=tuple(run for key in self._processes.known() if (run := self._processes.run(key)) is not None),
             suggestions=self._suggestions.ready(study.uid),
             exhausted=self._suggestions.exhausted(study.uid),
+            earlier=self._earlier.observations,
+            learned=self._earlier.notes,
             problems=tuple(self._problems.values()),
             previous_status=self._ledger.status,
         )
