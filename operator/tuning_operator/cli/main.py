@@ -37,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tuning_operator.cli.report.command import report
 
             return report(options)
+        case "import":
+            from tuning_operator.cli.import_ import import_
+
+            return import_(options)
         case "version":
             return version()
     parser().print_help()
@@ -89,6 +93,23 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument(
         "--report", type=Path, metavar="PATH", help="where the HTML report goes; default: report.html in DIR"
     )
+
+    imported = verbs.add_parser(
+        "import",
+        help="make a table of earlier results from an Optuna study",
+        description="Prints the complete trials of an Optuna study as a ConfigMap (or a table) for spec.warmStart.",
+    )
+    imported.add_argument("storage", metavar="STORAGE", help="SQL URL, or path of a SQLite or journal file")
+    imported.add_argument("study", metavar="STUDY", help="name of the study in it")
+    imported.add_argument(
+        "--metric",
+        action="append",
+        metavar="NAME",
+        help="name of a value, as the objective of your study; once for each, in order; default: Optuna's metric names",
+    )
+    imported.add_argument("--name", metavar="NAME", help="of the ConfigMap; default: the study's, in lower case")
+    imported.add_argument("--output", choices=("configmap", "table"), default="configmap")
+    imported.add_argument("--to", type=Path, metavar="PATH", help="file to write; default: standard output")
 
     verbs.add_parser("operator", help="run the controller in a cluster", add_help=False)
     verbs.add_parser("version", help="show the version")

@@ -48,7 +48,7 @@ def learn(spec: StudySpec, sources: Sequence[Source]) -> Learned:
         notes.append(_note(spec, source, len(used), left_out, dropped))
     if sources and not found:
         notes.append("no earlier result can be used: the search starts cold")
-    kept = _bounded(spec.objectives, found)
+    kept = best_and_latest(spec.objectives, found)
     if len(kept) < len(found):
         notes.append(f"of these {len(found)} the best {MOST // 2} and the latest are used, {len(kept)} in all")
     numbered = (
@@ -143,7 +143,7 @@ def _point(space: Space, parameters: Parameters) -> tuple[Parameters | str, Sequ
     return space.point(key), [name for name in parameters if name not in active]
 
 
-def _bounded(objectives: Sequence[Objective], found: Sequence[Observation]) -> list[Observation]:
+def best_and_latest(objectives: Sequence[Objective], found: Sequence[Observation]) -> list[Observation]:
     """The best and the latest, in the order in which they came."""
     if len(found) <= MOST:
         return list(found)
