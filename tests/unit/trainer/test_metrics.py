@@ -27,18 +27,27 @@ def test_classification(classes: int) -> None:
     outputs, targets = some_outputs(classes)
     predicted, truth = outputs.argmax(1).numpy(), targets.numpy()
     probabilities = torch.softmax(outputs, 1).numpy()
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
     average = "binary" if classes == 2 else "macro"
     auc = (
         reference.roc_auc_score(truth, probabilities[:, 1])
         if classes == 2
         else reference.roc_auc_score(truth, probabilities, multi_class="ovr")
     )
+    one_hot = truth if classes == 2 else np.eye(classes)[truth]
     wanted = {
         "accuracy": reference.accuracy_score(truth, predicted),
         "precision": reference.precision_score(truth, predicted, average=average),
         "recall": reference.recall_score(truth, predicted, average=average),
         "f1": reference.f1_score(truth, predicted, average=average),
         "auc": auc,
+        "pr_auc": reference.average_precision_score(one_hot, probabilities[:, 1] if classes == 2 else probabilities),
+        "balanced_accuracy": reference.balanced_accuracy_score(truth, predicted),
+        "log_loss": reference.log_loss(truth, probabilities),
+        "calibration_error": float(
+            multiclass_calibration_error(outputs.softmax(1), targets, num_classes=classes, n_bins=15)
+        ),
     }
     given = evaluation.classification(outputs, targets)
     assert given.keys() == wanted.keys()
@@ -59,7 +68,7 @@ def test_regression() -> None:
 def test_a_class_missing_from_the_part_gives_no_error() -> None:
     outputs, targets = some_outputs(3)
     given = evaluation.classification(outputs[targets != 2], targets[targets != 2])
-    assert all(0 <= value <= 1 for value in given.values())
+    assert all(0 <= value <= 1 for name, value in given.items() if name != "log_loss")
 
 
 def test_one_sample_has_no_r2() -> None:

@@ -15,10 +15,11 @@ from tuning_trainer.config import TrainerConfig
 from tuning_trainer.engine import trial as trial_module
 from tuning_trainer.engine.evaluate import Evaluator
 from tuning_trainer.engine.patience import Patience
+from tuning_trainer.metrics import evaluation
 from tuning_trial import Session
 from tuning_trial.environment import Objective
 
-CLASSIFICATION = {"val_accuracy", "val_precision", "val_recall", "val_f1", "val_auc", "val_loss", "train_loss"}
+CLASSIFICATION = {f"val_{name}" for name in evaluation.CLASSIFICATION} | {"val_loss", "train_loss"}
 REGRESSION = {"val_mse", "val_mae", "val_r2", "val_loss", "train_loss"}
 
 

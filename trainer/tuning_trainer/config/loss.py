@@ -15,10 +15,15 @@ class AutoLoss(Section):
     name: Literal["auto"] = "auto"
 
 
+ClassWeights = Literal["none", "balanced"]
+
+
 class CrossEntropy(Section):
     """Cross-entropy of the classes."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
+    class_weights: ClassWeights = "none"
+    """`balanced`: each class counts by the inverse of its share of the training samples."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each label that is spread evenly over all classes."""
 
@@ -31,4 +36,41 @@ class MeanSquaredError(Section):
     name: Literal["mse"] = "mse"
 
 
-Loss = Annotated[AutoLoss | CrossEntropy | MeanSquaredError, Field(discriminator="name")]
+class BinaryCrossEntropy(Section):
+    """Cross-entropy of each class against all others, by a sigmoid each; with two classes the same as cross-entropy but
+    for a factor.
+    """
+
+    name: Literal["binary_cross_entropy"] = "binary_cross_entropy"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share by which each label is drawn towards one half."""
+
+
+class Focal(Section):
+    """Cross-entropy in which samples that are classified well count less (Lin et al., 2017)."""
+
+    name: Literal["focal"] = "focal"
+    focus: Annotated[float, Field(ge=0, le=20)] = 2.0
+    """How much less (the gamma of the paper); 0 is cross-entropy."""
+    class_weights: ClassWeights = "none"
+    """`balanced`: each class counts by the inverse of its share of the training samples."""
+
+
+class MeanAbsoluteError(Section):
+    """Mean absolute error, for regression."""
+
+    name: Literal["mae"] = "mae"
+
+
+class Huber(Section):
+    """Squared for small errors, absolute for large ones (Huber, 1964), for regression."""
+
+    name: Literal["huber"] = "huber"
+    delta: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Error from which on it is absolute, in deviations of the target."""
+
+
+Loss = Annotated[
+    AutoLoss | CrossEntropy | BinaryCrossEntropy | Focal | MeanSquaredError | MeanAbsoluteError | Huber,
+    Field(discriminator="name"),
+]

@@ -14,7 +14,12 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 Epsilon = Annotated[float, Field(gt=0, le=1)]
 
 
-class Sgd(Section):
+class _Optimizer(Section):
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the learning rate from each layer to the one before it; below 1, the first layers change least."""
+
+
+class Sgd(_Optimizer):
     """Stochastic gradient descent, with momentum and Nesterov's by choice."""
 
     name: Literal["sgd"] = "sgd"
@@ -34,7 +39,7 @@ class Sgd(Section):
         return self
 
 
-class Adagrad(Section):
+class Adagrad(_Optimizer):
     """Adagrad: a rate per weight that falls with the squares of its gradients."""
 
     name: Literal["adagrad"] = "adagrad"
@@ -46,7 +51,7 @@ class Adagrad(Section):
     """Added to the denominator."""
 
 
-class RmsProp(Section):
+class RmsProp(_Optimizer):
     """RMSprop: Adagrad with a moving average."""
 
     name: Literal["rmsprop"] = "rmsprop"
@@ -62,7 +67,7 @@ class RmsProp(Section):
     """Added to the denominator."""
 
 
-class Adam(Section):
+class Adam(_Optimizer):
     """Adam."""
 
     name: Literal["adam"] = "adam"
@@ -78,7 +83,7 @@ class Adam(Section):
     """Added to the denominator."""
 
 
-class AdamW(Section):
+class AdamW(_Optimizer):
     """Adam with weight decay apart from the gradient."""
 
     name: Literal["adamw"] = "adamw"
@@ -94,4 +99,57 @@ class AdamW(Section):
     """Added to the denominator."""
 
 
-Optimizer = Annotated[Sgd | Adagrad | RmsProp | Adam | AdamW, Field(discriminator="name")]
+class NAdam(_Optimizer):
+    """Adam with Nesterov's momentum (Dozat, 2016)."""
+
+    name: Literal["nadam"] = "nadam"
+    lr: Rate = 0.002
+    """Learning rate at its highest."""
+    beta1: Momentum = 0.9
+    """Decay of the average of gradients."""
+    beta2: Momentum = 0.999
+    """Decay of the average of squared gradients."""
+    momentum_decay: Decay = 0.004
+    """How fast the momentum reaches `beta1`."""
+    weight_decay: Decay = 0.0
+    """Share of each weight taken off per step, times the learning rate."""
+    epsilon: Epsilon = 1e-8
+    """Added to the denominator."""
+
+
+class Lion(_Optimizer):
+    """Lion: steps of one size, by the sign of the momentum (Chen et al., 2023)."""
+
+    name: Literal["lion"] = "lion"
+    lr: Rate = 0.0001
+    """Learning rate at its highest; a third to a tenth of Adam's."""
+    beta1: Momentum = 0.9
+    """Share of the momentum in the direction of a step."""
+    beta2: Momentum = 0.99
+    """Decay of the momentum."""
+    weight_decay: Decay = 0.0
+    """Share of each weight taken off per step, times the learning rate."""
+
+
+class Muon(_Optimizer):
+    """Muon: the momentum of each hidden matrix, made orthogonal (Jordan et al., 2024). What is no matrix, and the
+    last layer, are trained by AdamW.
+    """
+
+    name: Literal["muon"] = "muon"
+    lr: Rate = 0.02
+    """Learning rate of the matrices at its highest."""
+    momentum: Momentum = 0.95
+    """Share of the last update that is kept."""
+    nesterov: bool = True
+    """Look ahead along the momentum."""
+    weight_decay: Decay = 0.0
+    """Share of each weight taken off per step, times the learning rate."""
+    other_lr: Rate = 0.001
+    """Learning rate of AdamW for all that is no hidden matrix."""
+
+
+Optimizer = Annotated[
+    Sgd | Adagrad | RmsProp | Adam | AdamW | NAdam | Lion | Muon,
+    Field(discriminator="name"),
+]

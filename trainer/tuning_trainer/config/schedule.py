@@ -50,4 +50,31 @@ class Cosine(_Schedule):
     """Factor at the end."""
 
 
-Schedule = Annotated[Constant | StepDecay | Exponential | Cosine, Field(discriminator="name")]
+class Polynomial(_Schedule):
+    """Falls by a power of what is left, from the end of the warm-up to the horizon; a power of 1 is a straight line."""
+
+    name: Literal["polynomial"] = "polynomial"
+    power: Annotated[float, Field(gt=0, le=20)] = 1.0
+    """The power."""
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Factor at the end."""
+
+
+class OneCycle(Section):
+    """Rises to the full rate and falls far below it, along half cosines (Smith and Topin, 2019)."""
+
+    name: Literal["one_cycle"] = "one_cycle"
+    horizon: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Epochs over which the cycle runs; null: `train.epochs`."""
+    rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Share of the cycle in which the rate rises."""
+    start: Annotated[float, Field(gt=0, le=1)] = 0.04
+    """Factor at the beginning."""
+    floor: Annotated[float, Field(ge=0, le=1)] = 4e-6
+    """Factor at the end."""
+
+
+Schedule = Annotated[
+    Constant | StepDecay | Exponential | Cosine | Polynomial | OneCycle,
+    Field(discriminator="name"),
+]

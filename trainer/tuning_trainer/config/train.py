@@ -16,6 +16,14 @@ class Train(Section):
     """Passes over the training part. A trial may be resumed with more."""
     batch_size: Annotated[int, Field(ge=1, le=1_000_000_000)] | Literal["full"] = 64
     """Samples a step: 1, a number, or `full` for the whole training part."""
+    micro_batch: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Most samples in memory at once: a larger batch is computed in parts whose gradients are added up, with the same
+    step (but for batch normalisation, which sees the parts); null: the whole batch.
+    """
+    l1: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """L1 penalty on weights: its sign, times this, is added to the gradient; biases and norms are left alone."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of a moving average of the weights, which is what is evaluated and exported; 0: none."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Longest gradient, by the norm over all weights; null: not clipped."""
     clip_value: Annotated[float, Field(gt=0)] | None = None

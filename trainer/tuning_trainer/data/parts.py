@@ -46,6 +46,8 @@ class Prepared:
     """Reads and encodes the test part; nothing of it is touched before. Raises `SettingError` when there is none."""
     classes: tuple[str, ...] | None
     """Names of the classes; None for regression."""
+    counts: tuple[int, ...] | None
+    """Training samples of each class; None for regression."""
     normalize: Callable[[Tensor], Tensor] | None
     """What each batch of inputs needs before the model; None when the inputs are ready."""
     target_mean: float
@@ -93,6 +95,7 @@ def prepare(data: settings.Data, *, final: bool, device: torch.device) -> Prepar
         validation=None if final else place.part(encoding.encode(parts.validation), source.targets[parts.validation]),
         test=test,
         classes=source.classes,
+        counts=_counts(source, rows),
         normalize=place.normalize,
         target_mean=targets.mean,
         target_scale=targets.scale,
@@ -122,10 +125,16 @@ def _read(data: settings.Data) -> tuple[Source, SeparateTest | None]:
     return sklearn_sets.load(data.name), None
 
 
-def _check_classes(source: Source, rows: Rows) -> None:
+def _counts(source: Source, rows: Rows) -> tuple[int, ...] | None:
     if source.classes is None:
+        return None
+    return tuple(np.bincount(source.targets[rows], minlength=len(source.classes)).tolist())
+
+
+def _check_classes(source: Source, rows: Rows) -> None:
+    counts = _counts(source, rows)
+    if source.classes is None or counts is None:
         return
-    counts = np.bincount(source.targets[rows], minlength=len(source.classes))
     missing = [name for name, count in zip(source.classes, counts, strict=True) if count == 0]
     if missing:
         raise SettingError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from tuning_trainer.data.parts import Part, Prepared
 from tuning_trainer.metrics import evaluation
+from tuning_trainer.optim.average import Average
 from tuning_trainer.optim.loss import LossFunction
 
 BATCH_VALUES = 16 * 2**20
@@ -27,12 +29,15 @@ class Evaluator:
         data: Prepared,
         loss: LossFunction,
         autocast: Callable[[], AbstractContextManager[object]],
+        average: Average | None = None,
     ) -> None:
+        """With an `average`, that is what is evaluated."""
         self._model = model
         self._module = module
         self._data = data
         self._loss = loss
         self._autocast = autocast
+        self._averaged = contextlib.nullcontext if average is None else average.in_place
 
     def __call__(self, part: Part, prefix: str) -> dict[str, float]:
         """Metrics of `part`, in evaluation mode and without gradients; the model's mode is restored."""
@@ -52,7 +57,7 @@ class Evaluator:
         self._module.eval()
         size = max(1, BATCH_VALUES // max(1, inputs[0].numel()))
         try:
-            with torch.no_grad(), self._autocast():
+            with torch.no_grad(), self._autocast(), self._averaged():
                 outputs = [self._model(self._ready(batch)) for batch in torch.split(inputs, size)]
         finally:
             self._module.train(training)

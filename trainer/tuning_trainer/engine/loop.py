@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from tuning_trainer.engine.batches import Batches
 from tuning_trainer.engine.failures import DivergedError
+from tuning_trainer.optim.average import Average
 from tuning_trainer.optim.light import light_step
 from tuning_trainer.optim.loss import LossFunction
 from tuning_trainer.optim.schedule import Factor
@@ -51,18 +52,24 @@ class Loop:
         batches: Batches,
         loss: LossFunction,
         factor: Factor | None,
-        clip: Callable[[], None] | None,
+        adjust: Callable[[], None] | None,
+        average: Average | None = None,
+        micro_batch: int | None = None,
         autocast: Callable[[], AbstractContextManager[object]],
         should_stop: Callable[[], bool],
     ) -> None:
-        """`model` is `module` or its compiled form; `factor` is the schedule."""
+        """`model` is `module` or its compiled form; `factor` is the schedule; `adjust` changes gradients before a
+        step. Batches larger than `micro_batch` are computed in parts.
+        """
         self._model = model
         self._module = module
         self._optimizer = optimizer
         self._batches = batches
         self._loss = loss
         self._factor = factor
-        self._clip = clip
+        self._adjust = adjust
+        self.average = average
+        self._micro = micro_batch
         self._autocast = None if autocast is contextlib.nullcontext else autocast
         self._should_stop = should_stop
         self._step = light_step(optimizer)
@@ -78,22 +85,28 @@ class Loop:
         """
         progress, batches, sizes = self.progress, self._batches, self._batches.sizes
         fetch = batches.epoch(progress.epoch)
-        model, loss_of, step, clip, autocast = self._model, self._loss, self._step, self._clip, self._autocast
+        model, loss_of, step, adjust, autocast = self._model, self._loss, self._step, self._adjust, self._autocast
+        average, micro = self.average, self._micro
         should_stop, parameters, total = self._should_stop, self._parameters, self._sum
         self._module.train()
         for position in range(progress.position, len(batches)):
             inputs, targets = fetch(position)
             if self._factor is not None:
                 self._set_rate(self._factor(progress.step))
-            if autocast is None:
-                loss = loss_of(model(inputs), targets)
+            if micro is not None and sizes[position] > micro:
+                loss = self._in_parts(inputs, targets, micro)
             else:
-                with autocast():
+                if autocast is None:
                     loss = loss_of(model(inputs), targets)
-            torch.autograd.backward(loss)
-            if clip is not None:
-                clip()
+                else:
+                    with autocast():
+                        loss = loss_of(model(inputs), targets)
+                torch.autograd.backward(loss)
+            if adjust is not None:
+                adjust()
             step()
+            if average is not None:
+                average.update()
             for parameter in parameters:
                 parameter.grad = None
             total.add_(loss.detach(), alpha=sizes[position])
@@ -109,6 +122,16 @@ class Loop:
         progress.position = 0
         return mean
 
+    def _in_parts(self, inputs: Tensor, targets: Tensor, size: int) -> Tensor:
+        """The gradients of the whole batch, added up over parts; the batch's mean loss."""
+        total = torch.zeros((), device=targets.device)
+        for some, wanted in zip(torch.split(inputs, size), torch.split(targets, size), strict=True):
+            with contextlib.nullcontext() if self._autocast is None else self._autocast():
+                loss = self._loss(self._model(some), wanted) * (len(wanted) / len(targets))
+            torch.autograd.backward(loss)
+            total += loss.detach()
+        return total
+
     def state(self) -> dict[str, Any]:
         """Everything the rest of the training depends on, for a checkpoint."""
         random: dict[str, Any] = {"cpu": torch.get_rng_state()}
@@ -120,7 +143,7 @@ class Loop:
             "progress": [self.progress.epoch, self.progress.position, self.progress.step],
             "loss_sum": self._sum.clone(),
             "random": random,
-        }
+        } | ({} if self.average is None else {"average": self.average.state()})
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from `state`."""
@@ -128,6 +151,8 @@ class Loop:
         self._optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(*state["progress"])
         self._sum.copy_(state["loss_sum"])
+        if self.average is not None and "average" in state:
+            self.average.restore(state["average"])
         torch.set_rng_state(state["random"]["cpu"].cpu())
         if self._sum.is_cuda and "cuda" in state["random"]:
             torch.cuda.set_rng_state(state["random"]["cuda"].cpu())

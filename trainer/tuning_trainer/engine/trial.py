@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import time
@@ -22,7 +23,8 @@ from tuning_trainer.engine.failures import DivergedError, StoppedError
 from tuning_trainer.engine.loop import Loop
 from tuning_trainer.engine.patience import Patience
 from tuning_trainer.optim import build as optimizers
-from tuning_trainer.optim import clip, loss, schedule
+from tuning_trainer.optim import gradients, loss, schedule
+from tuning_trainer.optim.average import Average
 from tuning_trial.session import Session
 
 
@@ -39,10 +41,12 @@ class Trial:
         self._session = session
         self._data = data
         self._device = device
-        loss_of = loss.build(config.loss, classification=data.classes is not None)
+        loss_of = loss.build(config.loss, counts=data.counts)
         self.module = models.build(config.model, shape=data.shape, outputs=data.outputs).to(device)
         model = compiled(self.module) if config.runtime.compile else self.module
         batches = Batches(data.train, config.train.batch_size, seed=config.seed, normalize=data.normalize)
+        weights = list(self.module.parameters())
+        average = Average(weights, config.train.ema) if config.train.ema else None
         context = autocast(config.runtime, device)
         self.loop = Loop(
             model,
@@ -51,11 +55,15 @@ class Trial:
             batches=batches,
             loss=loss_of,
             factor=schedule.factor(config.schedule, epochs=config.train.epochs, steps_per_epoch=len(batches)),
-            clip=clip.build(config.train, list(self.module.parameters())),
+            adjust=gradients.build(config.train, weights),
+            average=average,
+            micro_batch=config.train.micro_batch,
             autocast=context,
             should_stop=session.should_stop,
         )
-        self._evaluate = Evaluator(model, module=self.module, data=data, loss=loss_of, autocast=context)
+        self._evaluate = Evaluator(
+            model, module=self.module, data=data, loss=loss_of, autocast=context, average=average
+        )
         self._patience = Patience(config.train, session.environment.objectives)
         self._checkpoints = Checkpoints(
             session.checkpoint_dir() if session.environment.checkpoint_dir else None,
@@ -109,7 +117,8 @@ class Trial:
         self._save()
         if self._data.validation is not None:
             return
-        written = export(self._session.checkpoint_dir(), module=self.module, config=self._config, data=self._data)
+        with contextlib.nullcontext() if self.loop.average is None else self.loop.average.in_place():
+            written = export(self._session.checkpoint_dir(), module=self.module, config=self._config, data=self._data)
         for name, path in written.items():
             self._session.artifact(name, path)
         if _wants_test(self._session.environment.final):

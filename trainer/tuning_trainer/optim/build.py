@@ -1,4 +1,4 @@
-"""torch's optimisers from their settings, in the fastest form the device has."""
+"""Optimisers from their settings, in the fastest form the device has: torch's own where it has one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from torch.optim import Optimizer
 
 from tuning_trainer.config import optimizer as settings
 from tuning_trainer.optim.light import without_compiler
+from tuning_trainer.optim.lion import Lion
+from tuning_trainer.optim.pair import Pair
+
+Group = dict[str, Any]
 
 
 def build(optimizer: settings.Optimizer, model: nn.Module) -> Optimizer:
     """The optimiser of `model`. Weight decay is left off biases and normalisation layers (weights of one dimension)."""
     without_compiler()
-    groups = _groups(model.parameters(), optimizer.weight_decay)
+    if isinstance(optimizer, settings.Muon):
+        return _muon(optimizer, model)
+    groups = _groups(model, optimizer.weight_decay, lr=optimizer.lr, layer_decay=optimizer.layer_decay)
     cuda = next(model.parameters()).is_cuda
     match optimizer:
         case settings.Sgd():
@@ -33,6 +39,18 @@ def build(optimizer: settings.Optimizer, model: nn.Module) -> Optimizer:
             return torch.optim.Adam(groups, **_adam(optimizer))
         case settings.AdamW():
             return torch.optim.AdamW(groups, **_adam(optimizer))
+        case settings.NAdam():
+            betas = (optimizer.beta1, optimizer.beta2)
+            return torch.optim.NAdam(
+                groups,
+                lr=optimizer.lr,
+                betas=betas,
+                eps=optimizer.epsilon,
+                momentum_decay=optimizer.momentum_decay,
+                decoupled_weight_decay=True,
+            )
+        case settings.Lion():
+            return Lion(groups, lr=optimizer.lr, betas=(optimizer.beta1, optimizer.beta2))
 
 
 def _adam(optimizer: settings.Adam | settings.AdamW) -> dict[str, Any]:
@@ -40,12 +58,55 @@ def _adam(optimizer: settings.Adam | settings.AdamW) -> dict[str, Any]:
     return {"lr": optimizer.lr, "betas": betas, "eps": optimizer.epsilon, "fused": True}
 
 
-def _groups(parameters: Iterable[nn.Parameter], decay: float) -> list[dict[str, Any]]:
-    every = [p for p in parameters if p.requires_grad]
-    if decay == 0:
-        return [{"params": every, "weight_decay": 0.0}]
-    groups = [
-        {"params": [p for p in every if p.dim() > 1], "weight_decay": decay},
-        {"params": [p for p in every if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
+def _muon(optimizer: settings.Muon, model: nn.Module) -> Optimizer:
+    """Hidden matrices by Muon; the last layer, convolutions, biases and norms by AdamW."""
+    decay, rate = optimizer.weight_decay, optimizer.layer_decay
+    last = _last_matrix(model)
+    chosen = {id(p) for p in model.parameters() if p.requires_grad and p.dim() == 2 and p is not last}
+    every = _groups(model, decay, lr=optimizer.lr, layer_decay=rate, only=chosen)
+    others = _groups(model, decay, lr=optimizer.other_lr, layer_decay=rate, but=chosen)
+    rest = torch.optim.AdamW(others, lr=optimizer.other_lr, fused=True)
+    if not every:
+        return rest
+    matrices = torch.optim.Muon(every, lr=optimizer.lr, momentum=optimizer.momentum, nesterov=optimizer.nesterov)
+    return Pair(matrices, rest)
+
+
+def _last_matrix(model: nn.Module) -> nn.Parameter | None:
+    matrices = [p for p in model.parameters() if p.requires_grad and p.dim() == 2]
+    return matrices[-1] if matrices else None
+
+
+def _groups(
+    model: nn.Module,
+    decay: float,
+    *,
+    lr: float,
+    layer_decay: float,
+    only: set[int] | None = None,
+    but: Iterable[int] = (),
+) -> list[Group]:
+    """Parameters by weight decay and, where layers differ, by layer."""
+    excluded = set(but)
+    depths = _depths(model)
+    deepest = max(depths.values(), default=0)
+    found: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if not parameter.requires_grad or id(parameter) in excluded or (only is not None and id(parameter) not in only):
+            continue
+        rate = lr * layer_decay ** (deepest - depths[id(parameter)]) if layer_decay != 1 else lr
+        found.setdefault((rate, decay if parameter.dim() > 1 else 0.0), []).append(parameter)
+    return [{"params": params, "lr": rate, "weight_decay": share} for (rate, share), params in found.items()]
+
+
+def _depths(model: nn.Module) -> dict[int, int]:
+    """The layer of each parameter, from 0: modules with weights of more than one dimension begin a new one."""
+    depths: dict[int, int] = {}
+    layer = -1
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        if any(parameter.dim() > 1 for parameter in own):
+            layer += 1
+        for parameter in own:
+            depths.setdefault(id(parameter), max(0, layer))
+    return depths

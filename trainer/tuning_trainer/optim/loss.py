@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -14,21 +14,84 @@ from tuning_trainer.config.errors import SettingError
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 """Outputs [N, K] and targets [N] -> mean loss of the batch, a scalar."""
 
+_FOR_CLASSES = (settings.CrossEntropy, settings.BinaryCrossEntropy, settings.Focal)
+_FOR_NUMBERS = (settings.MeanAbsoluteError, settings.Huber)
 
-def build(loss: settings.Loss, *, classification: bool) -> LossFunction:
-    """The loss for the task. Raises `SettingError` when it does not fit."""
+
+def build(loss: settings.Loss, *, counts: Sequence[int] | None) -> LossFunction:
+    """The loss for the task: `counts` are the training samples of each class, None for regression. Raises
+    `SettingError` when the loss does not fit.
+    """
+    if counts is None:
+        return _for_numbers(loss)
+    if isinstance(loss, _FOR_NUMBERS):
+        raise SettingError(
+            f"loss.name is {loss.name!r} but the data has classes; use cross_entropy, focal, mse or auto"
+        )
     match loss:
-        case settings.CrossEntropy() if not classification:
-            raise SettingError("loss.name is 'cross_entropy' but the data is a regression; use mse or auto")
         case settings.CrossEntropy():
-            smoothing = loss.label_smoothing
-            return lambda outputs, targets: functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
-        case settings.AutoLoss() if classification:
-            return functional.cross_entropy
-        case settings.MeanSquaredError() if classification:
+            weights, smoothing = _Weights(loss.class_weights, counts), loss.label_smoothing
+            return lambda outputs, targets: functional.cross_entropy(
+                outputs, targets, weight=weights.on(outputs), label_smoothing=smoothing
+            )
+        case settings.BinaryCrossEntropy():
+            return _one_against_all(loss.label_smoothing)
+        case settings.Focal():
+            return _focal(loss.focus, _Weights(loss.class_weights, counts))
+        case settings.MeanSquaredError():
             return _brier
         case _:
+            return functional.cross_entropy
+
+
+def _for_numbers(loss: settings.Loss) -> LossFunction:
+    if isinstance(loss, _FOR_CLASSES):
+        raise SettingError(f"loss.name is {loss.name!r} but the data is a regression; use mse, mae, huber or auto")
+    match loss:
+        case settings.MeanAbsoluteError():
+            return lambda outputs, targets: functional.l1_loss(outputs.squeeze(1), targets)
+        case settings.Huber():
+            delta = loss.delta
+            return lambda outputs, targets: functional.huber_loss(outputs.squeeze(1), targets, delta=delta)
+        case _:
             return _squared_error
+
+
+class _Weights:
+    """Weights of the classes, [K], where the outputs are; None where all count alike. Their mean over the training
+    samples is 1.
+    """
+
+    def __init__(self, kind: settings.ClassWeights, counts: Sequence[int]) -> None:
+        self._weights = None
+        if kind == "balanced":
+            self._weights = torch.tensor([sum(counts) / (len(counts) * max(1, count)) for count in counts])
+
+    def on(self, outputs: Tensor) -> Tensor | None:
+        if self._weights is not None and self._weights.device != outputs.device:
+            self._weights = self._weights.to(outputs.device)
+        return None if self._weights is None else self._weights.to(outputs.dtype)
+
+
+def _focal(gamma: float, weights: _Weights) -> LossFunction:
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        logs = torch.log_softmax(outputs, dim=1).gather(1, targets[:, None]).squeeze(1)
+        values = -((1 - logs.exp()) ** gamma) * logs
+        scale = weights.on(outputs)
+        if scale is None:
+            return values.mean()
+        chosen = scale[targets]
+        return (values * chosen).sum() / chosen.sum()
+
+    return loss
+
+
+def _one_against_all(smoothing: float) -> LossFunction:
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        wanted = functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
+        return functional.binary_cross_entropy_with_logits(outputs, wanted * (1 - smoothing) + 0.5 * smoothing)
+
+    return loss
 
 
 def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:

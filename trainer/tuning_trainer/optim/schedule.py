@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from tuning_trainer.config import schedule as settings
 
+_Warmed = settings.Constant | settings.StepDecay | settings.Exponential | settings.Cosine | settings.Polynomial
+
 Factor = Callable[[int], float]
 """Step from 0 -> factor on the learning rate for that step."""
 
@@ -16,6 +18,8 @@ def factor(schedule: settings.Schedule, *, epochs: int, steps_per_epoch: int) ->
     own.
     """
     horizon = (schedule.horizon or epochs) * steps_per_epoch
+    if isinstance(schedule, settings.OneCycle):
+        return _one_cycle(schedule, horizon)
     warmup = round(schedule.warmup * steps_per_epoch)
     decay = _decay(schedule, horizon=horizon, warmup=warmup, steps_per_epoch=steps_per_epoch)
     if warmup == 0:
@@ -28,7 +32,26 @@ def factor(schedule: settings.Schedule, *, epochs: int, steps_per_epoch: int) ->
     return warmed
 
 
-def _decay(schedule: settings.Schedule, *, horizon: int, warmup: int, steps_per_epoch: int) -> Factor | None:
+def _one_cycle(schedule: settings.OneCycle, horizon: int) -> Factor:
+    """At step 0 `start`, at the top 1, at the last step `floor`."""
+    top = max(1.0, schedule.rise * horizon - 1)
+
+    def cycle(step: int) -> float:
+        if step <= top:
+            return schedule.start + (1 - schedule.start) * _half_cosine(1 - step / top)
+        return schedule.floor + (1 - schedule.floor) * _half_cosine(
+            min(1.0, (step - top) / max(1.0, horizon - 1 - top))
+        )
+
+    return cycle
+
+
+def _half_cosine(share: float) -> float:
+    """From 1 at 0 to 0 at 1."""
+    return 0.5 * (1 + math.cos(math.pi * share))
+
+
+def _decay(schedule: _Warmed, *, horizon: int, warmup: int, steps_per_epoch: int) -> Factor | None:
     match schedule:
         case settings.Constant():
             return None
@@ -40,7 +63,10 @@ def _decay(schedule: settings.Schedule, *, horizon: int, warmup: int, steps_per_
             return lambda step: float(gamma ** (step // steps_per_epoch))
         case settings.Cosine():
             floor, length = schedule.floor, max(1, horizon - warmup)
-            return lambda step: floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * _share(step - warmup, length)))
+            return lambda step: floor + (1 - floor) * _half_cosine(_share(step - warmup, length))
+        case settings.Polynomial():
+            bottom, power, span = schedule.floor, schedule.power, max(1, horizon - warmup)
+            return lambda step: float(bottom + (1 - bottom) * (1 - _share(step - warmup, span)) ** power)
 
 
 def _share(step: int, length: int) -> float:
