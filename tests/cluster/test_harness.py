@@ -6,11 +6,14 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.request
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.testcluster.claims import a_claim
 from tests.testcluster.client import ApiError, Client, eventually
 from tests.testcluster.cluster import Cluster
 from tests.testcluster.control_plane import ControlPlane
@@ -109,6 +112,70 @@ def test_a_deleted_pod_ends_with_143_and_is_gone(control_plane: Cluster, namespa
         events = control_plane.client.watch("pods", namespace, since=since, timeout=10)
         last = next(event["object"] for event in events if event["type"] == "DELETED")
     assert terminated(last)["exitCode"] == 143
+
+
+def a_training_job(name: str, *, until: int, claim: str, port: int = 9464) -> dict[str, Any]:
+    """A trial of nine steps with rungs at 1 and 3, which stops by itself at `until`."""
+    job = a_job(name, {"lr": 0.01})
+    pod = job["spec"]["template"]["spec"]
+    fidelity = {"parameter": "epochs", "max": 9, "rungs": [1, 3, 9], "until": until}
+    pod["containers"][0]["env"] += [
+        {"name": "TUNING_FIDELITY", "value": json.dumps(fidelity)},
+        {"name": "TUNING_CHECKPOINT_DIR", "value": "/checkpoint"},
+        {"name": "TUNING_METRICS_PORT", "value": str(port)},
+    ]
+    pod["containers"][0]["volumeMounts"] = [{"name": "kept", "mountPath": "/checkpoint", "subPath": "trial-0"}]
+    pod["volumes"] = [{"name": "kept", "persistentVolumeClaim": {"claimName": claim}}]
+    return job
+
+
+def told(pod: dict[str, Any]) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(terminated(pod)["message"])
+    return report
+
+
+def test_a_training_pod_stops_at_its_rung_and_goes_on_from_its_checkpoint(
+    control_plane: Cluster, namespace: str
+) -> None:
+    claim = a_claim(control_plane, namespace)
+    with FakeNode(control_plane, seconds=0.9):
+        for name, until in (("first", 3), ("second", 9)):
+            control_plane.client.create("jobs", a_training_job(name, until=until, claim=claim), namespace)
+            the_pod(control_plane, namespace, name, "Succeeded", "Failed")
+        first, second = (the_pod(control_plane, namespace, name, "Succeeded", "Failed") for name in ("first", "second"))
+
+    loss = bowl({"lr": 0.01})
+    assert (terminated(first)["exitCode"], told(first)["step"], told(first)["done"]) == (143, 3, False)
+    assert (terminated(second)["exitCode"], told(second)["step"], told(second)["done"]) == (0, 9, True)
+    assert told(first)["rungs"] == {"1": {"loss": loss + 1}, "3": {"loss": loss + 1 / 3}}
+    assert told(second)["rungs"] == told(first)["rungs"] | {"9": {"loss": loss + 1 / 9}}
+
+
+def test_a_training_pod_tells_its_rungs_while_it_runs_and_saves_when_it_is_stopped(
+    control_plane: Cluster, namespace: str
+) -> None:
+    claim = a_claim(control_plane, namespace)
+    with FakeNode(control_plane, seconds=3):
+        control_plane.client.create("jobs", a_training_job("one", until=9, claim=claim), namespace)
+        pod = the_pod(control_plane, namespace, "one", "Running")
+        address = f"http://{pod['status']['podIP']}:9464/metrics"
+
+        def reached() -> str:
+            with urllib.request.urlopen(address, timeout=2) as answer:
+                text = str(answer.read().decode())
+            return text if 'budget="3"' in text else ""
+
+        live = eventually(reached, timeout=10, what="the rung at 3 steps")
+        control_plane.client.delete("jobs", "one", namespace)
+        eventually(lambda: not control_plane.client.list("pods", namespace), what="the pod is gone")
+        control_plane.client.create("jobs", a_training_job("again", until=9, claim=claim), namespace)
+        again = the_pod(control_plane, namespace, "again", "Succeeded")
+
+    value = bowl({"lr": 0.01}) + 1 / 3
+    assert f'tuning_rung{{metric="loss",budget="3"}} {value!r}' in live
+    assert told(again)["rungs"]["3"] == {"loss": value}
+    started, ended = (datetime.fromisoformat(terminated(again)[f"{when}At"]) for when in ("started", "finished"))
+    assert (ended - started).total_seconds() <= 2.5
 
 
 def test_a_user_may_do_what_rbac_gives_and_nothing_else(control_plane: Cluster, namespace: str) -> None:

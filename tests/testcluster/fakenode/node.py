@@ -6,6 +6,7 @@ import asyncio
 import random
 import zlib
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +14,15 @@ import aiohttp
 
 from tests.testcluster.fakenode import status
 from tests.testcluster.fakenode.api import MERGE, STRATEGIC, NodeApi, Object
-from tests.testcluster.fakenode.objective import OBJECTIVES, parameters_of, report
+from tests.testcluster.fakenode.metrics import served
+from tests.testcluster.fakenode.objective import OBJECTIVES, parameters_of, replicate_of, report, second_values
 from tests.testcluster.fakenode.rules import Rule, Rules
+from tests.testcluster.fakenode.training import Checkpoint, Fidelity, Location, Training, env_of, fidelity_of, location
 
 RUNNING, ENDED = "fake-node/running", "fake-node/ended"
 HEARTBEAT_SECONDS = 10
 BACKOFF_SECONDS = 2
+ADDRESSES_TRIED = 20
 SIZE = {"cpu": "4096", "memory": "16Ti", "pods": "4000", "ephemeral-storage": "64Ti", "nvidia.com/gpu": "4000"}
 
 
@@ -49,8 +53,12 @@ class Agent:
         self._started: dict[str, str] = {}
         self._leaving: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        # Pods get loopback addresses: whoever tries to reach one finds nobody, at once, and stays on this machine.
-        self._network = f"127.{100 + zlib.crc32(name.encode()) % 100}"
+        self._trainings: dict[str, Training] = {}
+        self._checkpoints: dict[Location, Checkpoint] = {}
+        """What claims hold, for as long as this process lives."""
+        # Pods get loopback addresses: whoever tries to reach one stays on this machine, and finds nobody, at once, but
+        # where the pod trains step by step and tells how it goes.
+        self._network = 100 + zlib.crc32(name.encode()) % 100
 
     async def join(self) -> None:
         """Create the node, make it Ready and lift the taint that admission puts on new nodes."""
@@ -111,6 +119,10 @@ class Agent:
             await self._fail_to_pull(pod)
             return
         uid = pod["metadata"]["uid"]
+        fidelity = fidelity_of(pod)
+        if fidelity is not None and rule.end == "succeed":
+            await self._train(pod, fidelity, ordinal, rule)
+            return
         self._started[uid] = status.now()
         await self._write(pod, status.running(pod, self._ip(ordinal)), RUNNING)
         if rule.end == "never":
@@ -119,6 +131,50 @@ class Agent:
         seconds = behaviour.seconds if rule.seconds is None else rule.seconds
         await asyncio.sleep(seconds + chance.uniform(0, behaviour.jitter))
         await self._write(pod, self._ending(pod, rule, parameters), ENDED)
+
+    async def _train(self, pod: Object, fidelity: Fidelity, ordinal: int, rule: Rule) -> None:
+        behaviour, uid = self._behaviour, pod["metadata"]["uid"]
+        kept, parent = location(pod, "TUNING_CHECKPOINT_DIR"), location(pod, "TUNING_PARENT_DIR")
+        begin = self._checkpoints.get(kept) if kept else None
+        if begin is None and parent:
+            # A parent's checkpoint is where to begin; its rungs are its own.
+            begin = Checkpoint(self._checkpoints.get(parent, Checkpoint()).step)
+        training = Training(
+            pod, fidelity, begin or Checkpoint(), metric=behaviour.metric, objective=behaviour.objective
+        )
+        self._trainings[uid] = training
+        self._started[uid] = status.now()
+        port = int(env_of(pod).get("TUNING_METRICS_PORT") or 0)
+        seconds = behaviour.seconds if rule.seconds is None else rule.seconds
+        async with AsyncExitStack() as stack:
+            ip = await self._listen(stack, ordinal, port, training)
+            await self._write(pod, status.running(pod, ip), RUNNING)
+            while not training.over:
+                await asyncio.sleep(seconds / fidelity.full)
+                training.advance()
+                if kept and training.step in fidelity.rungs:
+                    self._checkpoints[kept] = training.checkpoint()
+            if kept:
+                self._checkpoints[kept] = training.checkpoint()
+        code, reason = (0, "Completed") if training.done else (143, "Error")
+        started = self._started[uid]
+        ended = status.ended(pod, code=code, reason=reason, message=self._last_words(training), started=started)
+        await self._write(pod, ended, ENDED)
+
+    async def _listen(self, stack: AsyncExitStack, ordinal: int, port: int, training: Training) -> str:
+        """The pod's address, where its metrics are served; another node of this machine may have it already."""
+        sdk = self._behaviour.style == "report"
+        for attempt in range(ADDRESSES_TRIED):
+            ip = self._ip(ordinal, attempt)
+            try:
+                await stack.enter_async_context(served(ip, port, lambda: training.exposition(rungs=sdk)))
+            except OSError:
+                continue
+            return ip
+        raise RuntimeError(f"no free address for pod {ordinal} on port {port}")
+
+    def _last_words(self, training: Training) -> str:
+        return training.report() if self._behaviour.style == "report" else ""
 
     def _ending(self, pod: Object, rule: Rule, parameters: dict[str, Any]) -> Object:
         started, message = self._started[pod["metadata"]["uid"]], rule.message or ""
@@ -132,8 +188,9 @@ class Agent:
             return status.ended(pod, code=rule.code, reason="Error", message=message, started=started)
         if rule.message is None:
             behaviour = self._behaviour
-            value = OBJECTIVES[behaviour.objective](parameters)
-            message = report(behaviour.metric, value, step=behaviour.step, style=behaviour.style)
+            value = OBJECTIVES[behaviour.objective](parameters) + 0.01 * replicate_of(pod)
+            others = second_values(pod, parameters, without=behaviour.metric)
+            message = report(behaviour.metric, value, step=behaviour.step, style=behaviour.style, others=others)
         return status.ended(pod, code=0, reason="Completed", message=message, started=started)
 
     async def _fail_to_pull(self, pod: Object) -> None:
@@ -154,9 +211,19 @@ class Agent:
         if running and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
             await asyncio.sleep(min(self._behaviour.stop_seconds, meta.get("deletionGracePeriodSeconds") or 0))
             started = self._started.get(uid) or status.now()
-            await self._write(pod, status.ended(pod, code=143, reason="Error", message="", started=started), ENDED)
+            message = self._stopped(pod)
+            await self._write(pod, status.ended(pod, code=143, reason="Error", message=message, started=started), ENDED)
         path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
         await self._api.request("DELETE", path, {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}})
+
+    def _stopped(self, pod: Object) -> str:
+        """On SIGTERM a trial saves its checkpoint; its last words."""
+        training, kept = self._trainings.get(pod["metadata"]["uid"]), location(pod, "TUNING_CHECKPOINT_DIR")
+        if training is None:
+            return ""
+        if kept:
+            self._checkpoints[kept] = training.checkpoint()
+        return self._last_words(training)
 
     async def _write(self, pod: Object, body: Object, agent: str) -> None:
         meta = pod["metadata"]
@@ -191,10 +258,11 @@ class Agent:
         if life := self._lives.pop(uid, None):
             life.cancel()
         self._started.pop(uid, None)
+        self._trainings.pop(uid, None)
         self._leaving.discard(uid)
 
-    def _ip(self, ordinal: int) -> str:
-        return f"{self._network}.{ordinal // 250 % 250}.{ordinal % 250 + 1}"
+    def _ip(self, ordinal: int, attempt: int = 0) -> str:
+        return f"127.{(self._network + attempt * 7) % 200 + 50}.{ordinal // 250 % 250}.{ordinal % 250 + 1}"
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
