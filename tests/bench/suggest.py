@@ -224,7 +224,7 @@ def memory() -> None:
     now = resident()
     print(f"numpy {np.__version__}: +{now - before:.1f} MB, {time.process_time() - start:.2f} s CPU")
     before, start = now, time.process_time()
-    import tuning_operator.search.tpe  # noqa: F401
+    import tuning_operator.search.tpe_model  # noqa: F401
 
     now = resident()
     print(f"Optuna: +{now - before:.1f} MB, {time.process_time() - start:.2f} s CPU")

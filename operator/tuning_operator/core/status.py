@@ -197,9 +197,7 @@ def _final(p: Projection, final: Trial) -> dict[str, Any]:
 def _algorithm(p: Projection) -> dict[str, str] | None:
     spec = p.snapshot.study.spec
     try:
-        choice = choose(
-            compile_space(spec.parameters), spec.algorithm, trials=spec.limits.trials, parallel=spec.limits.parallel
-        )
+        choice = choose(compile_space(spec.parameters), spec)
     except ValueError:
         return None  # said by the check of the spec, as InvalidSpec
     return {"name": choice.name.value, "reason": "; ".join([choice.reason, *p.snapshot.learned])[:1024]}

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from tuning_operator.api.algorithm import Algorithm, AlgorithmName, TPESettings
+from tuning_operator.api.algorithm import AlgorithmName, TPESettings
+from tuning_operator.api.study import StudySpec
+from tuning_operator.search import registry
 from tuning_operator.search.lattice import Lattice
 from tuning_operator.search.space import Space
-
-SUPPORTED = frozenset({AlgorithmName.AUTO, AlgorithmName.GRID, AlgorithmName.RANDOM, AlgorithmName.TPE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,10 @@ class Choice:
     reason: str
 
 
-def choose(space: Space, algorithm: Algorithm, *, trials: int | None, parallel: int = 1) -> Choice:
-    """The algorithm for a study of so many trials. Raises `ValueError` for one that cannot search this space."""
-    if algorithm.name not in SUPPORTED:
-        offered = ", ".join(sorted(SUPPORTED))
-        raise ValueError(f"algorithm.name: {algorithm.name} is not supported yet: write one of {offered}")
+def choose(space: Space, spec: StudySpec) -> Choice:
+    """The algorithm of a study: a function of its spec alone. Raises `ValueError` for one that cannot search this space."""
+    algorithm, trials, parallel = spec.algorithm, spec.limits.trials, spec.limits.parallel
+    registry.check(algorithm.name)
     if algorithm.name is AlgorithmName.GRID:
         grid_of(space)
     if algorithm.name is not AlgorithmName.AUTO:

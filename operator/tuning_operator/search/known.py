@@ -73,6 +73,11 @@ class Known:
         self._last = history
         self.results = len(told)
 
+    @property
+    def useful(self) -> int:
+        """How many results something can be learned from."""
+        return sum(point.useful for point in self.points)
+
     def seen(self, running: Mapping[int, Parameters]) -> "Seen":
         keys = (self.space.key(parameters) for parameters in running.values())
         return Seen(self._seen, frozenset(key for key in keys if key is not None))

@@ -75,4 +75,6 @@ def test_what_is_not_built_yet_is_refused() -> None:
 
 def test_settings_of_the_model_reach_it() -> None:
     task = a_problem(MIXED, algorithm="TPE", startup_trials=3, candidates=5, multivariate=False)
-    assert (task.tpe.startup_trials, task.tpe.candidates, task.tpe.multivariate) == (3, 5, False)
+    settings = task.algorithm.tpe
+    assert settings is not None
+    assert (settings.startup_trials, settings.candidates, settings.multivariate) == (3, 5, False)

@@ -1,0 +1,45 @@
+"""What does not change while a study runs, in the words of the search."""
+
+from dataclasses import dataclass
+
+from tuning_operator.api.algorithm import Algorithm
+from tuning_operator.api.scheduling import Fidelity, Scheduler
+from tuning_operator.api.study import Goal, StudySpec
+from tuning_operator.search.choice import Choice, choose
+from tuning_operator.search.space import Space, compile_space
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The study's part of what a suggestion is made from."""
+
+    study_uid: str
+    space: Space
+    goals: tuple[Goal, ...]
+    choice: Choice
+    algorithm: Algorithm
+    """Seed, and the settings of each algorithm where the study gives any."""
+    scheduler: Scheduler
+    fidelity: Fidelity | None
+    trials: int | None
+    parallel: int
+
+    @property
+    def seed(self) -> int:
+        return self.algorithm.seed
+
+
+def problem(spec: StudySpec, *, study_uid: str) -> Problem:
+    """The search problem of a study. Raises `ValueError` with a sentence for the user."""
+    space = compile_space(spec.parameters)
+    return Problem(
+        study_uid=study_uid,
+        space=space,
+        goals=tuple(objective.goal for objective in spec.objectives),
+        choice=choose(space, spec),
+        algorithm=spec.algorithm,
+        scheduler=spec.scheduler,
+        fidelity=spec.fidelity,
+        trials=spec.limits.trials,
+        parallel=spec.limits.parallel,
+    )
