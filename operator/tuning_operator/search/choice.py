@@ -18,7 +18,7 @@ class Choice:
 
 
 def choose(space: Space, spec: StudySpec) -> Choice:
-    """The algorithm of a study: a function of its spec alone. Raises `ValueError` for one that cannot search this space."""
+    """The algorithm of a study: a function of its spec. Raises `ValueError` for one that cannot search this space."""
     algorithm, trials, parallel = spec.algorithm, spec.limits.trials, spec.limits.parallel
     registry.check(algorithm.name)
     if algorithm.name is AlgorithmName.GRID:

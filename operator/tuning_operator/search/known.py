@@ -73,6 +73,10 @@ class Known:
         self._last = history
         self.results = len(told)
 
+    def holds(self, number: int) -> bool:
+        """Whether this trial is told."""
+        return number in self._told
+
     @property
     def useful(self) -> int:
         """How many results something can be learned from."""

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 
 from tuning_operator.search.pending import NEVER, URGENT, Inputs, Pending, Task
-from tuning_operator.search.suggest import warm_up
-from tuning_operator.search.types import Exhausted, Suggestion
+from tuning_operator.search.suggest import Answer, warm_up
+from tuning_operator.search.types import Suggestion
 
 __all__ = ["Inputs", "LookAhead"]
 
@@ -70,6 +70,12 @@ class LookAhead:
             study = self._studies.get(key)
             return study is not None and study.exhausted
 
+    def waiting(self, key: Hashable) -> str | None:
+        """Why there is no further suggestion before more is known; None if there is one, or will be."""
+        with self._changed:
+            study = self._studies.get(key)
+            return None if study is None else study.waiting
+
     def problem(self, key: Hashable) -> str | None:
         """Why suggestions cannot be made at the moment; it is tried again."""
         with self._changed:
@@ -107,7 +113,7 @@ class LookAhead:
         while (task := self._next()) is not None:
             started = time.monotonic()
             try:
-                result: Suggestion | Exhausted | Exception = task.run()
+                result: Answer | Exception = task.run()
             except Exception as error:
                 _log.exception("no suggestion for trial %d of %s", task.number, task.key)
                 result = error

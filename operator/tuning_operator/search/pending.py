@@ -1,8 +1,9 @@
 """The suggestions one study asked for: which are made, from what, and which is to be made next.
 
 Plain state without threads or clocks; `LookAhead` guards it with its lock. A suggestion is made again exactly when
-what it would be made from differs from what it was made from: the problem, the number of recorded results (a recorded
-result never changes), and the points that run or were suggested for earlier numbers.
+what it would be made from differs from what it was made from: the problem, the history, and the points that run or
+were suggested for earlier numbers. A history is another one if any observation in it is: with several fidelities
+their values change while their number stays. Where the search waits, it is asked again when any of this changes.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -10,8 +11,8 @@ from dataclasses import dataclass, field
 
 from tuning_operator.search.known import Known
 from tuning_operator.search.space import PointKey
-from tuning_operator.search.suggest import Problem, suggest
-from tuning_operator.search.types import Exhausted, Observation, Parameters, Suggestion
+from tuning_operator.search.suggest import Answer, Problem, suggest
+from tuning_operator.search.types import Exhausted, Observation, Parameters, Suggestion, Waiting
 
 URGENT = 0.0
 NEVER = float("inf")
@@ -50,7 +51,7 @@ class Task:
     known: Known
     basis: int
 
-    def run(self) -> Suggestion | Exhausted:
+    def run(self) -> Answer:
         return suggest(
             self.inputs.problem,
             history=self.inputs.history,
@@ -68,11 +69,15 @@ class Pending:
     numbers: Sequence[int] = ()
     made: dict[int, Made] = field(default_factory=dict)
     exhausted: bool = False
+    waiting: str | None = None
+    """Why nothing more can be suggested before more is known."""
     problem: str | None = None
     busy: bool = False
     known: Known | None = None
     _ended: tuple[int, int] | None = None
-    """Number and basis at which the space was found exhausted."""
+    """Number and basis at which there was no suggestion: the space was exhausted, or the search waits."""
+    _revision: int = 0
+    """Another one for each other history."""
     _running: dict[int, tuple[Parameters, PointKey | None]] = field(default_factory=dict)
     _settled: float = 0.0
     _failures: int = 0
@@ -84,6 +89,8 @@ class Pending:
         if inputs.problem != self.inputs.problem:
             self.made, self._running, self._retry_at = {}, {}, URGENT
             self.known = None
+        if _differ(inputs.history, self.inputs.history):
+            self._revision += 1
         self.inputs, self._settled = inputs, now + _SETTLE
         self.numbers = [number for number in numbers if number not in inputs.running]
         running: dict[int, tuple[Parameters, PointKey | None]] = {}
@@ -104,7 +111,7 @@ class Pending:
     @property
     def urgent(self) -> bool:
         """A number has no suggestion at all."""
-        return not self.exhausted and any(number not in self.made for number in self.numbers)
+        return not self.exhausted and self.waiting is None and any(number not in self.made for number in self.numbers)
 
     def due(self, rest_until: float) -> float:
         """When the next computation should start: `URGENT`, a time, or `NEVER`."""
@@ -125,24 +132,29 @@ class Pending:
         earlier = {other: made.suggestion.parameters for other, made in self.made.items() if other < number}
         return Task(key, self, number, self.inputs, {**earlier, **self.inputs.running}, self.known, basis)
 
-    def take(self, task: Task, result: Suggestion | Exhausted | Exception, *, now: float) -> bool:
+    def take(self, task: Task, result: Answer | Exception, *, now: float) -> bool:
         """Keep what a task computed; True if there is now something that was not there before."""
         self.busy = False
-        before = (frozenset(self.made), self.exhausted, self.problem)
+        before = self._told()
         if isinstance(result, Exception):
             self._failures += 1
             self._retry_at = now + min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** (self._failures - 1))
             self.problem = f"{type(result).__name__}: {result}"
             self.known = None
-            return before != (before[0], before[1], self.problem)
+            return before != self._told()
         self._failures, self._retry_at, self.problem = 0, URGENT, None
-        if isinstance(result, Exhausted):
-            self._ended, self.exhausted = (task.number, task.basis), True
+        if isinstance(result, Exhausted | Waiting):
+            self._ended, self.exhausted = (task.number, task.basis), isinstance(result, Exhausted)
+            self.waiting = result.reason if isinstance(result, Waiting) else None
             self.made = {number: made for number, made in self.made.items() if number < task.number}
         elif task.number in self.numbers and task.inputs.problem == self.inputs.problem:
-            self._ended, self.exhausted = None, False
+            self._ended, self.exhausted, self.waiting = None, False, None
             self._keep(task, result)
-        return before != (frozenset(self.made), self.exhausted, self.problem)
+        return before != self._told()
+
+    def _told(self) -> Hashable:
+        """What others see of it; a suggestion made again is no news."""
+        return frozenset(self.made), self.exhausted, self.waiting, self.problem
 
     def _keep(self, task: Task, suggestion: Suggestion) -> None:
         space = task.inputs.problem.space
@@ -156,7 +168,7 @@ class Pending:
 
     def _outdated(self) -> tuple[int, int] | None:
         """The first number that has no suggestion from the newest inputs, and what it is to be made from."""
-        basis = hash(len(self.inputs.history))
+        basis = hash(("history", self._revision))
         for number, (_, key) in self._running.items():
             basis ^= hash((number, key))
         for number in self.numbers:
@@ -167,3 +179,10 @@ class Pending:
                 return number, basis
             basis ^= hash((number, made.key))
         return None
+
+
+def _differ(one: Sequence[Observation], other: Sequence[Observation]) -> bool:
+    """Whether two histories differ in anything; what is the same object is not looked into."""
+    if one is other and isinstance(one, tuple):
+        return False
+    return len(one) != len(other) or any(a is not b and a != b for a, b in zip(one, other, strict=True))

@@ -31,6 +31,8 @@ def suggest(
     """
     known = known or Known(problem.space)
     known.learn(history)
+    # With several fidelities a trial that runs on has values already.
+    running = {other: parameters for other, parameters in running.items() if not known.holds(other)}
     seen = known.seen(running)
     size = problem.space.size
     if size is not None and len(seen) >= size:

@@ -10,7 +10,7 @@ from tests.unit.search.spaces import MIXED, SMALL, SMALL_SIZE, a_problem, identi
 from tuning_operator.search import pending
 from tuning_operator.search.lookahead import Inputs, LookAhead
 from tuning_operator.search.suggest import Problem, suggest
-from tuning_operator.search.types import Exhausted, Observation, Parameters, Suggestion
+from tuning_operator.search.types import Exhausted, Observation, Parameters, Suggestion, Waiting
 
 
 @pytest.fixture
@@ -252,3 +252,63 @@ def wait_for(condition: Any, seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+class PairsOnly:
+    """An algorithm that waits for the values of a generation of two."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def __call__(self, task: Problem, **given: Any) -> Any:
+        number, history = given["number"], given["history"]
+        finished = sum(observation.values is not None for observation in history)
+        self.asked.append((number, finished))
+        if number >= 2 * (finished // 2 + 1):
+            return Waiting(f"{finished} results known")
+        return suggest(task, **given)
+
+
+def test_a_search_that_waits_is_asked_again_when_something_changes(
+    ahead: LookAhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = PairsOnly()
+    monkeypatch.setattr(pending, "suggest", pairs)
+    task = a_problem(MIXED)
+    done = results(task, 2)
+    points = {each.number: each.parameters for each in done}
+    ahead.request("study", Inputs(task, (), {}), range(4))
+    assert ahead.join(30)
+    assert (list(ahead.ready("study")), ahead.waiting("study")) == ([0, 1], "0 results known")
+    for _ in range(2):  # nothing has changed
+        ahead.request("study", Inputs(task, (), {}), range(4))
+        assert ahead.join(30)
+    assert pairs.asked == [(0, 0), (1, 0), (2, 0)]
+    ahead.request("study", Inputs(task, done[:1], {1: points[1]}), range(2, 4))
+    assert ahead.join(30)
+    assert (dict(ahead.ready("study")), ahead.waiting("study")) == ({}, "1 results known")
+    ahead.request("study", Inputs(task, done, {}), range(2, 6))
+    assert ahead.join(30)
+    assert (list(ahead.ready("study")), ahead.waiting("study")) == ([2, 3], "2 results known")
+    assert not ahead.exhausted("study")
+
+
+def test_another_value_of_the_same_trial_is_another_history(ahead: LookAhead) -> None:
+    task = a_problem(MIXED)
+    history = results(task, 12)
+    ahead.request("study", Inputs(task, history, {}), [12, 13])
+    assert ahead.join(30)
+    higher = (Observation(0, history[0].parameters, (-100.0,)), *history[1:])
+    ahead.request("study", Inputs(task, higher, {}), [12, 13])
+    assert ahead.join(30)
+    assert ahead.ready("study") == one_by_one(task, higher, {}, [12, 13])
+    assert ahead.ready("study") != one_by_one(task, history, {}, [12, 13])
+
+
+def test_a_trial_that_runs_on_with_a_value_is_known_by_it() -> None:
+    task = a_problem(MIXED)
+    history = results(task, 12)
+    running = {3: history[3].parameters}
+    assert suggest(task, history=history, running=running, number=12) == suggest(
+        task, history=history, running={}, number=12
+    )
