@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tuning_operator.api.study import Constraint, Goal, Objective, Summarize
+from tuning_operator.search.constraints import violation as violation
 from tuning_trial.report import Report
 
 METRICS_MAX: Final = 64
@@ -90,19 +91,3 @@ def _reached(objective: Objective, value: float | None) -> bool:
     if value is None or objective.target is None:
         return False
     return value >= objective.target if objective.goal is Goal.MAXIMIZE else value <= objective.target
-
-
-def violation(constraints: Sequence[Constraint], metrics: Mapping[str, float]) -> float:
-    """How far constraints are broken: the excess over each bound in units of it (of 1 where it is 0), added up; 1 for
-    each that cannot be checked. 0 where all hold.
-    """
-    total = 0.0
-    for constraint in constraints:
-        value = metrics.get(constraint.metric)
-        if value is None:
-            total += 1.0
-            continue
-        for bound, excess in ((constraint.max, 1.0), (constraint.min, -1.0)):
-            if bound is not None:
-                total += max(0.0, excess * (value - bound)) / (abs(bound) or 1.0)
-    return total

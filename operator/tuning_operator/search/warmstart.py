@@ -92,11 +92,12 @@ def _usable(
     dropped: dict[str, set[str]] = {}
     for result in source.results:
         values = None if result.infeasible else _values(spec.objectives, result)
-        broken = 0.0 if result.infeasible else violation(spec.constraints, {**result.metrics, **result.values})
+        measured = {**result.metrics, **result.values}
+        unknown = [each.metric for each in spec.constraints if each.metric not in measured and not result.infeasible]
         if isinstance(values, str):
             left_out[values] += 1
-        elif broken is None:
-            left_out["no value of a metric that has a constraint"] += 1
+        elif unknown:
+            left_out[f"no value of {unknown[0]}, which has a constraint"] += 1
         else:
             point, ignored = _point(space, result.parameters)
             if isinstance(point, str):
@@ -104,6 +105,7 @@ def _usable(
                 continue
             for name in ignored:
                 dropped.setdefault(name, set()).add(shown(result.parameters[name]))
+            broken = 0.0 if result.infeasible else violation(spec.constraints, measured)
             used.append(Observation(0, point, values, result.infeasible, broken))
     return used, left_out, dropped
 
