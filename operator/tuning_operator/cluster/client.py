@@ -49,6 +49,7 @@ STUDIES: Final = Kind(names.GROUP, names.VERSION, names.STUDY_PLURAL)
 TRIALS: Final = Kind(names.GROUP, names.VERSION, names.TRIAL_PLURAL)
 JOBS: Final = Kind("batch", "v1", "jobs")
 PODS: Final = Kind("", "v1", "pods")
+CONFIG_MAPS: Final = Kind("", "v1", "configmaps")
 EVENTS: Final = Kind("events.k8s.io", "v1", "events")
 LEASES: Final = Kind("coordination.k8s.io", "v1", "leases")
 

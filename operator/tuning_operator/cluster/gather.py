@@ -12,13 +12,21 @@ from tuning_operator.cluster.seen import JobSeen, PodSeen
 from tuning_operator.cluster.store import Attempt, Known
 from tuning_operator.core.model import Run, RunState, Snapshot, Study, Trial
 from tuning_operator.search.types import Suggestion
+from tuning_operator.search.warmstart import Learned
+from tuning_trial.report import Report
 
 SUSPENDED = "Queued"
 """Reason of a Job that somebody else (Kueue) holds back."""
 
 
 def gather(
-    known: Known, study: Study, *, suggestions: Mapping[int, Suggestion], exhausted: bool, invalid: tuple[str, ...] = ()
+    known: Known,
+    study: Study,
+    *,
+    suggestions: Mapping[int, Suggestion],
+    exhausted: bool,
+    learned: Learned,
+    invalid: tuple[str, ...] = (),
 ) -> Snapshot:
     trials = ledger(known, suggestions)
     return Snapshot(
@@ -26,6 +34,8 @@ def gather(
         trials=trials,
         runs=tuple(sorted(runs_of(known).values(), key=lambda run: (run.trial, run.attempt))),
         suggestions={number: made for number, made in suggestions.items() if number >= len(trials)},
+        earlier=learned.observations,
+        learned=learned.notes,
         exhausted=exhausted,
         invalid=known.invalid + invalid + _refused_trials(known),
         problems=tuple(known.problems.values()),
@@ -64,9 +74,19 @@ def runs_of(known: Known) -> dict[Attempt, Run]:
     for attempt in jobs.keys() | pods.keys():
         job, found = jobs.get(attempt), pods.get(attempt)
         run = _of_pod(found, job) if found is not None else _of_job(jobs[attempt], known.refused)
-        scraped = known.scraped.get(attempt)
-        runs[attempt] = replace(run, report=scraped) if run.report is None and scraped is not None else run
+        runs[attempt] = _with_scraped(run, known.scraped.get(attempt))
     return runs
+
+
+def _with_scraped(run: Run, scraped: Report | None) -> Run:
+    """What was scraped counts where there are no last words, and for rungs that these leave out."""
+    if scraped is None:
+        return run
+    if run.report is None:
+        return replace(run, report=scraped)
+    if scraped.rungs.keys() <= run.report.rungs.keys():
+        return run
+    return replace(run, report=replace(run.report, rungs={**scraped.rungs, **run.report.rungs}))
 
 
 def _ours(known: Known, job: JobSeen) -> bool:

@@ -35,6 +35,7 @@ from tuning_operator.cluster.seen import PodSeen, Seen
 from tuning_operator.cluster.serve import serve
 from tuning_operator.cluster.statuses import Statuses
 from tuning_operator.cluster.store import Key, Store
+from tuning_operator.cluster.warmstart import Teachers
 from tuning_operator.cluster.watch import Watch
 from tuning_operator.cluster.worker import Worker
 from tuning_operator.search.lookahead import LookAhead
@@ -146,6 +147,7 @@ class Operator:
             statuses=self._statuses,
             refusals=self._refusals,
             lookahead=self._lookahead,
+            teachers=Teachers(self._client, self.store),
             meters=self.meters,
         )
         self._loop = asyncio.get_running_loop()

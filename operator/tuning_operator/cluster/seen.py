@@ -6,7 +6,7 @@ decodes to None.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -45,6 +45,7 @@ class StudySeen:
     deleting: bool
     spec: Object
     status: Object
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ def study_seen(raw: Object) -> StudySeen:
         deleting="deletionTimestamp" in metadata,
         spec=raw.get("spec") or {},
         status=raw.get("status") or {},
+        labels=metadata.get("labels") or {},
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tuning_operator.api.study import WarmStart
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.cluster.act import Actor
 from tuning_operator.cluster.errors import ApiError
@@ -23,11 +24,13 @@ from tuning_operator.cluster.refusals import Refusals
 from tuning_operator.cluster.specs import read_study
 from tuning_operator.cluster.statuses import Statuses, unreadable_status
 from tuning_operator.cluster.store import Key, Known, Store
+from tuning_operator.cluster.warmstart import Teachers
 from tuning_operator.core.decide import decide
 from tuning_operator.core.history import observations
 from tuning_operator.core.model import Action, CreateTrial, Plan, RecordAttempt, Snapshot, StartRun, Study
 from tuning_operator.search.lookahead import Inputs, LookAhead
 from tuning_operator.search.suggest import Problem
+from tuning_operator.search.warmstart import Learned
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,9 @@ class Memory:
     finished: bool = False
     hungry: bool = True
     """The very next trial has no suggestion yet: as soon as there is one, a slot may be filled."""
+    learned: Learned | None = None
+    """What earlier results teach; None as long as they have not been read."""
+    learned_from: Sequence[WarmStart] = ()
     wished: dict[int, float] = field(default_factory=dict)
     """Trial numbers whose first suggestion is waited for, and since when."""
 
@@ -65,6 +71,7 @@ class Worker:
         statuses: Statuses,
         refusals: Refusals,
         lookahead: LookAhead,
+        teachers: Teachers,
         meters: Meters,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -75,6 +82,7 @@ class Worker:
         self._statuses = statuses
         self._refusals = refusals
         self._lookahead = lookahead
+        self._teachers = teachers
         self._meters = meters
         self._now = now
 
@@ -121,6 +129,7 @@ class Worker:
             self._queue.add(key)  # another study may have the name now
             return
         self._read(known, memory)
+        await self._learn(known, memory)
         if known.study is None:
             await self._statuses.write(known, unreadable_status(known, self._now()), events=(), at_once=True)
             return
@@ -144,6 +153,15 @@ class Worker:
         memory.generation = known.seen.generation
         memory.tried_out_at = 0.0
 
+    async def _learn(self, known: Known, memory: Memory) -> None:
+        """Once for each way in which the spec says it."""
+        study = known.study
+        if study is None or known.invalid:
+            return
+        if memory.learned is None or memory.learned_from != study.spec.warm_start:
+            memory.learned = await self._teachers.teach(known, study)
+            memory.learned_from = study.spec.warm_start
+
     async def _plan(self, known: Known, memory: Memory, study: Study) -> tuple[Snapshot | None, Plan | None]:
         suggestions = self._lookahead.ready(known.uid)
         for number in memory.wished.keys() & suggestions.keys():
@@ -151,12 +169,12 @@ class Worker:
         missing = [number for number in holes(known) if number not in suggestions]
         if missing:
             # Without them the ledger has a gap. They come from the same inputs as before, so they are the same.
-            self._request(known, memory, _observed(known, study), missing)
+            self._request(known, memory, _observed(known, study, memory), missing)
             return None, None
         look_again = await self._refusals.look(known)
         if look_again is not None:
             self._queue.add_after(known.key, look_again)
-        snapshot, plan = self._decide(known, study, suggestions, memory.refusal)
+        snapshot, plan = self._decide(known, study, suggestions, memory)
         first = next((action for action in plan.actions if isinstance(action, CreateTrial | StartRun)), None)
         if first is not None or memory.refusal:
             template = _template_key(study)
@@ -164,21 +182,22 @@ class Worker:
             if first is not None and template != memory.tried_out:
                 memory.refusal = await self._actor.try_out(study, first, snapshot.trials) or ""
                 memory.tried_out, memory.tried_out_at = template, time.monotonic()
-                snapshot, plan = self._decide(known, study, suggestions, memory.refusal)
+                snapshot, plan = self._decide(known, study, suggestions, memory)
             elif memory.refusal and (again or template != memory.tried_out):
                 memory.refusal, memory.tried_out = "", ""
                 self._queue.add(known.key)
         return snapshot, plan
 
     def _decide(
-        self, known: Known, study: Study, suggestions: Mapping[int, Any], refusal: str
+        self, known: Known, study: Study, suggestions: Mapping[int, Any], memory: Memory
     ) -> tuple[Snapshot, Plan]:
         snapshot = gather(
             known,
             study,
             suggestions=suggestions,
             exhausted=self._lookahead.exhausted(known.uid),
-            invalid=(refusal,) if refusal else (),
+            invalid=(memory.refusal,) if memory.refusal else (),
+            learned=memory.learned or Learned(),
         )
         return snapshot, decide(snapshot, self._now())
 
@@ -241,9 +260,10 @@ def _memory(known: Known) -> Memory:
     return memory
 
 
-def _observed(known: Known, study: Study) -> Snapshot:
+def _observed(known: Known, study: Study, memory: Memory) -> Snapshot:
     """The trials there are, with the gaps between them."""
-    return Snapshot(study=study, trials=tuple(known.trials[number].trial for number in sorted(known.trials)))
+    trials = tuple(known.trials[number].trial for number in sorted(known.trials))
+    return Snapshot(study=study, trials=trials, earlier=memory.learned.observations if memory.learned else ())
 
 
 def _template_key(study: Study) -> str:

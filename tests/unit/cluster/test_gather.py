@@ -21,6 +21,7 @@ from tuning_operator.cluster.seen import job_seen, pod_seen, study_seen, trial_s
 from tuning_operator.cluster.store import Known, Store
 from tuning_operator.core.model import Run, RunState
 from tuning_operator.search.types import Suggestion
+from tuning_operator.search.warmstart import Learned
 
 REPORT = '{"v":1,"step":3,"final":{"loss":0.5},"done":true}'
 
@@ -177,13 +178,13 @@ def test_a_pod_that_is_gone_without_last_words_is_a_lost_attempt() -> None:
 def test_a_hole_in_the_ledger_stands_as_a_trial_to_be_created() -> None:
     found = known(raw_trial(0), raw_trial(2))
     suggestion = Suggestion({"lr": 0.5}, "TPE", 0)
-    snapshot = gather(found, a_study(), suggestions={1: suggestion, 3: suggestion}, exhausted=False)
+    snapshot = gather(found, a_study(), suggestions={1: suggestion, 3: suggestion}, exhausted=False, learned=Learned())
     assert holes(found) == [1]
     assert [trial.number for trial in snapshot.trials] == [0, 1, 2]
     assert snapshot.trials[1].suggestion is suggestion
     assert snapshot.suggestions == {3: suggestion}
     with pytest.raises(KeyError):
-        gather(found, a_study(), suggestions={}, exhausted=False)
+        gather(found, a_study(), suggestions={}, exhausted=False, learned=Learned())
 
 
 def test_another_studys_trials_do_not_count() -> None:
