@@ -29,6 +29,7 @@ NEEDED = [
     ("create", "batch", "jobs"),
     ("delete", "batch", "jobs"),
     ("watch", "", "pods"),
+    ("get", "", "configmaps"),
     ("create", "events.k8s.io", "events"),
 ]
 TOO_MUCH = [
