@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tuning_operator.api import names
-from tuning_operator.api.trial import Role
 from tuning_operator.cluster.client import JOBS, TRIALS, Api, Kind, Object
 from tuning_operator.cluster.errors import (
     AlreadyExistsError,
@@ -84,18 +83,13 @@ class Actor:
     async def try_out(self, study: Study, action: CreateTrial | StartRun, trials: tuple[Trial, ...]) -> str | None:
         """Why the study's Jobs would be refused whatever their parameters, as a strict dry run of the first one
         says."""
-        suggestion = action.suggestion if isinstance(action, CreateTrial) else trials[action.trial].suggestion
+        if isinstance(action, CreateTrial):
+            trial = Trial(action.number, action.role, action.suggestion, created_at=self._now())
+        else:
+            trial = trials[action.trial]
         owner = owner_reference(names.STUDY_KIND, name=study.name, uid=study.uid)
         try:
-            job = job_for(
-                study,
-                number=_number(action),
-                role=Role.SEARCH,
-                attempt=0,
-                parameters=suggestion.parameters,
-                owner=owner,
-                settings=self._settings,
-            )
+            job = job_for(study, trial, attempt=0, owner=owner, settings=self._settings)
             await self._api.create(JOBS, study.namespace, job, dry_run=True)
         except TemplateError as error:
             return str(error)
@@ -139,15 +133,8 @@ class Actor:
         if seen is None:
             return False  # its create was refused and says so
         try:
-            job = job_for(
-                study,
-                number=action.trial,
-                role=seen.trial.role,
-                attempt=action.attempt,
-                parameters=seen.trial.suggestion.parameters,
-                owner=owner_reference(names.TRIAL_KIND, name=seen.identity.name, uid=seen.identity.uid),
-                settings=self._settings,
-            )
+            owner = owner_reference(names.TRIAL_KIND, name=seen.identity.name, uid=seen.identity.uid)
+            job = job_for(study, seen.trial, attempt=action.attempt, owner=owner, settings=self._settings)
             self._meters.slot_filled(known.uid)
             created = await self._create(JOBS, job, owner=seen.identity.uid)
         except (ForbiddenError, InvalidError, TemplateError, _NameConflictError) as error:

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tuning_operator.api import names
-from tuning_operator.api.trial import Role
-from tuning_operator.cluster.environment import CHECKPOINT_DIR, variables
-from tuning_operator.core.model import Study
+from tuning_operator.cluster.environment import CHECKPOINT_DIR, PARENT_DIR, parent_of, variables
+from tuning_operator.core.model import Study, Trial
 from tuning_operator.core.naming import job_name, trial_name
 from tuning_operator.core.templates import Object, TemplateError, fill, merged
 from tuning_operator.core.times import seconds
-from tuning_operator.search.types import Parameters
 
 CONTAINER: Final = "trial"
+VOLUME: Final = "tuning-checkpoint"
 KEPT_SECONDS: Final = 24 * 3600
 """How long an ended Job stays for its logs. Also how long the operator may be down without losing a result."""
 
@@ -33,25 +32,16 @@ class JobSettings:
     pull_policy: str = "IfNotPresent"
 
 
-def job_for(
-    study: Study,
-    *,
-    number: int,
-    role: Role,
-    attempt: int,
-    parameters: Parameters,
-    owner: Object,
-    settings: JobSettings,
-) -> Object:
+def job_for(study: Study, trial: Trial, *, attempt: int, owner: Object, settings: JobSettings) -> Object:
     """`owner` is an owner reference: the trial's, or for a dry run the study's. Raises `TemplateError`."""
-    trial = trial_name(study.name, study.uid, number)
-    env = variables(study, trial=trial, number=number, role=role, attempt=attempt, parameters=parameters)
+    parameters = trial.suggestion.parameters
+    env = variables(study, trial, attempt=attempt)
     try:
         job = _unbound_job(study, trial, env, settings)
         for binding in study.spec.trial.bind:
             if binding.parameter in parameters:
                 fill(job, binding.to, parameters[binding.parameter])
-        _keep_promises(job, study=study, trial=trial, number=number, attempt=attempt, owner=owner)
+        _keep_promises(job, study=study, number=trial.number, attempt=attempt, owner=owner)
     except (AttributeError, TypeError, KeyError, IndexError) as error:
         # The API server keeps any template; what has not even the shape of a Job fails here, whatever it is.
         raise TemplateError(
@@ -74,7 +64,7 @@ def owner_reference(kind: str, *, name: str, uid: str) -> Object:
     return {"apiVersion": names.API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": True}
 
 
-def _unbound_job(study: Study, trial: str, env: Mapping[str, str], settings: JobSettings) -> Object:
+def _unbound_job(study: Study, trial: Trial, env: Mapping[str, str], settings: JobSettings) -> Object:
     spec = study.spec.trial
     if spec.trainer is None:
         job = _empty_job() if spec.template is None else copy.deepcopy(spec.template)
@@ -132,7 +122,7 @@ def _pod(job: Object) -> Object:
     return pod
 
 
-def _complete(study: Study, pod: Object, trial: str) -> None:
+def _complete(study: Study, pod: Object, trial: Trial) -> None:
     """Defaults that a template may overrule, and what the trial contract promises to the first container."""
     spec = study.spec
     pod.setdefault("automountServiceAccountToken", False)
@@ -152,33 +142,38 @@ def _complete(study: Study, pod: Object, trial: str) -> None:
     ports = first.setdefault("ports", [])
     if not any(port.get("containerPort") == spec.metrics.port for port in ports):
         ports.append({"name": "tuning-metrics", "containerPort": spec.metrics.port})
-    mounts = first.setdefault("volumeMounts", [])
-    if not any(mount.get("mountPath") == CHECKPOINT_DIR for mount in mounts):
-        mounts.append(_checkpoint_mount(study, pod, trial))
+    _mount_checkpoints(study, pod, trial)
 
 
-def _checkpoint_mount(study: Study, pod: Object, trial: str) -> Object:
+def _mount_checkpoints(study: Study, pod: Object, trial: Trial) -> None:
+    """A folder of the claim for each trial, the same for all of its attempts; without a claim one that goes with the
+    pod. What a trial begins with is another trial's folder, which it cannot change."""
     claim = study.spec.trial.checkpoints.claim_name
-    volume: Object = {"name": "tuning-checkpoint"}
-    mount: Object = {"name": "tuning-checkpoint", "mountPath": CHECKPOINT_DIR}
-    if claim is None:
-        volume["emptyDir"] = {}
-    else:
-        volume["persistentVolumeClaim"] = {"claimName": claim}
-        mount["subPath"] = trial
-        if study.spec.trial.trainer is not None:
-            pod["securityContext"].setdefault("fsGroup", 65532)
-            pod["securityContext"].setdefault("fsGroupChangePolicy", "OnRootMismatch")
-    pod.setdefault("volumes", []).append(volume)
-    return mount
+    folders = {CHECKPOINT_DIR: trial_name(study.name, study.uid, trial.number), PARENT_DIR: parent_of(study, trial)}
+    mounts = pod["containers"][0].setdefault("volumeMounts", [])
+    taken = {mount.get("mountPath") for mount in mounts}
+    missing = {path: folder for path, folder in folders.items() if folder is not None and path not in taken}
+    for path, folder in missing.items():
+        mount: Object = {"name": VOLUME, "mountPath": path}
+        if claim is not None:
+            mount["subPath"] = folder
+        if path == PARENT_DIR:
+            mount["readOnly"] = True
+        mounts.append(mount)
+    if missing:
+        source: Object = {"emptyDir": {}} if claim is None else {"persistentVolumeClaim": {"claimName": claim}}
+        pod.setdefault("volumes", []).append({"name": VOLUME} | source)
+    if missing and claim is not None and study.spec.trial.trainer is not None:
+        pod["securityContext"].setdefault("fsGroup", 65532)
+        pod["securityContext"].setdefault("fsGroupChangePolicy", "OnRootMismatch")
 
 
-def _keep_promises(job: Object, *, study: Study, trial: str, number: int, attempt: int, owner: Object) -> None:
+def _keep_promises(job: Object, *, study: Study, number: int, attempt: int, owner: Object) -> None:
     ours = labels(study, number=number) | {names.LABEL_ATTEMPT: str(attempt)}
     metadata = job.setdefault("metadata", {})
     job |= {"apiVersion": "batch/v1", "kind": "Job"}
     job["metadata"] = {
-        "name": job_name(trial, attempt),
+        "name": job_name(trial_name(study.name, study.uid, number), attempt),
         "namespace": study.namespace,
         "labels": (metadata.get("labels") or {}) | ours,
         "ownerReferences": [owner],

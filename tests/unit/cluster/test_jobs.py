@@ -11,9 +11,10 @@ import pytest
 from tests.unit.cluster.builders import a_spec, a_study
 from tuning_operator.api.trial import Role
 from tuning_operator.cluster.jobs import JobSettings, job_for, owner_reference
-from tuning_operator.core.model import Study
+from tuning_operator.core.model import Study, Trial
 from tuning_operator.core.naming import job_name, trial_name
 from tuning_operator.core.templates import TemplateError, fill, merged
+from tuning_operator.search.types import Suggestion
 
 SETTINGS = JobSettings("trainer:1")
 OWNER = owner_reference("TuningTrial", name="t", uid="trial-uid")
@@ -21,8 +22,10 @@ PARAMETERS: dict[str, Any] = {"lr": 0.01, "optimizer.name": "sgd", "gpus": 2, "f
 
 
 def a_job(study: Study, **changes: Any) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"number": 3, "role": Role.SEARCH, "attempt": 1, "parameters": PARAMETERS}
-    return job_for(study, owner=OWNER, settings=SETTINGS, **(arguments | changes))
+    """`role`, `parameters` and `parent` change the trial, `attempt` its attempt."""
+    suggestion = Suggestion(changes.get("parameters", PARAMETERS), "TPE", 0, parent=changes.get("parent"))
+    trial = Trial(3, changes.get("role", Role.SEARCH), suggestion, created_at=0.0)
+    return job_for(study, trial, attempt=changes.get("attempt", 1), owner=OWNER, settings=SETTINGS)
 
 
 def templated(pod: dict[str, Any] | None = None, **trial: Any) -> Study:
@@ -217,3 +220,46 @@ def test_a_pointer_makes_the_objects_on_its_way() -> None:
     assert document == {"a": {"b/c": {"d": 5}}}
     with pytest.raises(TemplateError, match="neither an object nor a list"):
         fill({"a": 1}, "/a/b/c", 5)
+
+
+CLAIM = {"trainer": {}, "checkpoints": {"claimName": "models"}}
+
+
+def mounts_of(job: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {mount["mountPath"]: mount for mount in pod_of(job)["containers"][0]["volumeMounts"]}
+
+
+def test_a_member_of_a_population_sees_its_parents_folder_and_cannot_change_it() -> None:
+    study = a_study(trial=CLAIM, scheduler={"name": "PBT"}, fidelity={"max": 8, "min": 2})
+    job = a_job(study, parent=1)
+
+    parent = mounts_of(job)["/parent"]
+    assert parent == {
+        "name": "tuning-checkpoint", "mountPath": "/parent", "subPath": trial_name("digits", study.uid, 1),
+        "readOnly": True,
+    }  # fmt: skip
+    assert env_of(job)["TUNING_PARENT_DIR"] == "/parent"
+    assert [volume["name"] for volume in pod_of(job)["volumes"]].count("tuning-checkpoint") == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes"),
+    [
+        pytest.param({"trial": CLAIM, "scheduler": {"name": "PBT"}}, {}, id="of the first generation"),
+        pytest.param({"trial": {"trainer": {}}, "scheduler": {"name": "PBT"}}, {"parent": 1}, id="without a claim"),
+        pytest.param({"trial": CLAIM}, {"parent": 1}, id="a parent of genes only"),
+        pytest.param(
+            {"trial": CLAIM, "scheduler": {"name": "PBT"}}, {"parent": 1, "role": Role.CONFIRM}, id="a further run"
+        ),
+    ],
+)
+def test_others_begin_with_nothing(spec: dict[str, Any], changes: dict[str, Any]) -> None:
+    job = a_job(a_study(**spec, fidelity={"max": 8, "min": 2}), **changes)
+    assert "/parent" not in mounts_of(job)
+    assert "TUNING_PARENT_DIR" not in env_of(job)
+
+
+def test_every_attempt_of_a_trial_has_the_same_folder() -> None:
+    study = a_study(trial=CLAIM)
+    first, second = (mounts_of(a_job(study, attempt=attempt))["/checkpoint"]["subPath"] for attempt in (0, 5))
+    assert first == second
