@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tuning_operator.api.algorithm import AlgorithmName, TPESettings
+from tuning_operator.api.scheduling import SchedulerName
 from tuning_operator.api.study import StudySpec
 from tuning_operator.search import registry
 from tuning_operator.search.lattice import Lattice
@@ -19,6 +20,8 @@ class Choice:
 
 def choose(space: Space, spec: StudySpec) -> Choice:
     """The algorithm of a study: a function of its spec. Raises `ValueError` for one that cannot search this space."""
+    if spec.scheduler.name is SchedulerName.PBT:
+        return Choice(AlgorithmName.RANDOM, "the first generation is random, the later ones are bred (scheduler PBT)")
     algorithm, trials, parallel = spec.algorithm, spec.limits.trials, spec.limits.parallel
     registry.check(algorithm.name)
     if algorithm.name is AlgorithmName.GRID:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tuning_operator.api.algorithm import Algorithm
-from tuning_operator.api.scheduling import Fidelity, Scheduler
+from tuning_operator.api.scheduling import Fidelity, Scheduler, SchedulerName
 from tuning_operator.api.study import Goal, StudySpec
 from tuning_operator.search.choice import Choice, choose
 from tuning_operator.search.space import Space, compile_space
@@ -23,6 +23,11 @@ class Problem:
     fidelity: Fidelity | None
     trials: int | None
     parallel: int
+
+    @property
+    def population(self) -> bool:
+        """Each generation of a population's member is a trial: its suggestions are PBT's, and points come again."""
+        return self.scheduler.name is SchedulerName.PBT
 
     @property
     def seed(self) -> int:

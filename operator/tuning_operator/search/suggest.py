@@ -7,7 +7,7 @@ caller may keep between calls (`Known`) makes it faster and never different. Whi
 
 from collections.abc import Mapping, Sequence
 
-from tuning_operator.search import registry
+from tuning_operator.search import pbt, registry
 from tuning_operator.search.ask import Answer, Ask
 from tuning_operator.search.known import Known
 from tuning_operator.search.problem import Problem, problem
@@ -35,9 +35,10 @@ def suggest(
     running = {other: parameters for other, parameters in running.items() if not known.holds(other)}
     seen = known.seen(running)
     size = problem.space.size
-    if size is not None and len(seen) >= size:
+    if size is not None and len(seen) >= size and not problem.population:
         return Exhausted(f"all {size} points of the space were suggested")
-    return registry.propose_of(problem.choice.name)(Ask(problem, known, seen, running, number))
+    propose = pbt.propose if problem.population else registry.propose_of(problem.choice.name)
+    return propose(Ask(problem, known, seen, running, number))
 
 
 def warm_up(problem: Problem) -> None:
