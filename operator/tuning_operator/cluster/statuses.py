@@ -63,6 +63,10 @@ class Statuses:
         await self._announcer.tell(known, events)
         return None
 
+    async def tell(self, known: Known, events: Sequence[Event]) -> None:
+        """Events that are no reason to write the status."""
+        await self._announcer.tell(known, events)
+
     def forget(self, uid: str) -> None:
         self._written.pop(uid, None)
 

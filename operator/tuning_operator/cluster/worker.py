@@ -27,7 +27,7 @@ from tuning_operator.cluster.store import Key, Known, Store
 from tuning_operator.cluster.warmstart import Teachers
 from tuning_operator.core.decide import decide
 from tuning_operator.core.history import observations
-from tuning_operator.core.model import Action, CreateTrial, Plan, RecordAttempt, Snapshot, StartRun, Study
+from tuning_operator.core.model import Action, CreateTrial, Event, Plan, RecordAttempt, Snapshot, StartRun, Study, Trial
 from tuning_operator.search.lookahead import Inputs, LookAhead
 from tuning_operator.search.suggest import Problem
 from tuning_operator.search.warmstart import Learned
@@ -203,8 +203,9 @@ class Worker:
 
     async def _apply(self, known: Known, memory: Memory, snapshot: Snapshot, plan: Plan) -> None:
         study = snapshot.study
-        actions, later = _without_haste(plan.actions, self._now())
+        actions, later = _without_haste(plan.actions, snapshot.trials, self._now())
         wrote = await self._actor.act(known, study, actions, snapshot.trials)
+        await self._statuses.tell(known, climbs(actions, snapshot.trials))
         if plan.suggest and memory.problem is not None:
             self._request(known, memory, snapshot, list(plan.suggest))
         elif plan.finished:
@@ -238,19 +239,41 @@ class Worker:
         self._lookahead.request(known.uid, Inputs(memory.problem, observations(snapshot), running), numbers)
 
 
-def _without_haste(actions: Sequence[Action], now: float) -> tuple[tuple[Action, ...], float | None]:
+def _without_haste(
+    actions: Sequence[Action], trials: Sequence[Trial], now: float
+) -> tuple[tuple[Action, ...], float | None]:
     """Leaves out that a trial has just begun to run: nothing depends on it, and a short trial's end says it too."""
     kept: list[Action] = []
     later: float | None = None
     restarted = {action.trial for action in actions if isinstance(action, StartRun)}
     for action in actions:
-        if isinstance(action, RecordAttempt) and action.state is TrialState.RUNNING and action.trial not in restarted:
+        if isinstance(action, RecordAttempt) and action.trial not in restarted and _only_begun(action, trials):
             left = (action.started_at or 0.0) + RUNNING_RECORDED_AFTER - now
             if 0 < left <= RUNNING_RECORDED_AFTER + 1:
                 later = left if later is None else min(later, left)
                 continue
         kept.append(action)
     return tuple(kept), later
+
+
+def _only_begun(action: RecordAttempt, trials: Sequence[Trial]) -> bool:
+    """It says nothing of what a trial has reached."""
+    trial = trials[action.trial]
+    return action.state is TrialState.RUNNING and action.rungs == trial.rungs and action.replicates == trial.replicates
+
+
+def climbs(actions: Sequence[Action], trials: Sequence[Trial]) -> list[Event]:
+    """That trials pause and are promoted, in the same words each time: so they are counted, not written one by one."""
+    records = [action for action in actions if isinstance(action, RecordAttempt)]
+    before = {action.trial: trials[action.trial].recorded_state for action in records}
+    paused = any(a.state is TrialState.PAUSED and before[a.trial] is not TrialState.PAUSED for a in records)
+    promoted = any(a.state is not TrialState.PAUSED and before[a.trial] is TrialState.PAUSED for a in records)
+    events = []
+    if paused:
+        events.append(Event("Normal", "TrialsPaused", "trials wait at a rung; status.rungs is the table"))
+    if promoted:
+        events.append(Event("Normal", "TrialsPromoted", "paused trials go on to their next rung; see status.rungs"))
+    return events
 
 
 def _memory(known: Known) -> Memory:
