@@ -50,9 +50,13 @@ def a_report(*trials: dict[str, Any], name: str = "digits", **status: Any) -> Re
     )
 
 
-def test_all_of_optuna_s_plots_are_drawn() -> None:
-    titles = [figure.title for figure in figures(a_report(*map(a_trial, range(12))))]
-    assert titles == ["History", "Importances", "Parallel coordinates", "Slices", "Timeline"]
+def titles(data: ReportData) -> list[str]:
+    return [figure.title for figure in figures(data) if figure.title]
+
+
+def test_a_study_with_one_objective_has_these_plots() -> None:
+    wanted = ["History", "Importances", "Interactions", "Parallel coordinates", "Slices", "Timeline"]
+    assert titles(a_report(*map(a_trial, range(24)))) == wanted
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,16 @@ is escaped: names and messages were written by others.
 
 import base64
 import gzip
-import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
-from typing import Any
 
 from tuning_operator.cli import words
-from tuning_operator.cli.report.data import ReportData, TrialData
-from tuning_operator.cli.report.figures import Figure
+from tuning_operator.cli.report import tables
+from tuning_operator.cli.report.data import ReportData
+from tuning_operator.cli.report.drawing import Figure
+from tuning_operator.cli.report.front import rule
 
 
 def page(data: ReportData, figures: Sequence[Figure]) -> str:
@@ -22,8 +23,13 @@ def page(data: ReportData, figures: Sequence[Figure]) -> str:
         _header(data),
         _cards(data),
         _outcome(data),
+        _search(data),
+        tables.confirmed(data),
+        tables.front(data),
+        tables.rungs(data),
         _plots(figures),
-        _trials(data),
+        tables.ends(data),
+        tables.trials(data),
         _conditions(data),
         _files(data),
     ]
@@ -61,23 +67,44 @@ def _cards(data: ReportData) -> str:
     cards: list[tuple[str, str, str]] = []
     best = data.best
     if best is not None:
-        cards += [(f"best {name}", words.number(value), f"trial {best.number}") for name, value in best.values.items()]
+        chosen = f"trial {best.number}{f', {rule(data)}' if len(data.objectives) > 1 else ''}"
+        for name, value in best.values.items():
+            error = best.errors.get(name)
+            hint = chosen if error is None else f"± {words.short(error)} (standard error), {chosen}"
+            cards.append((f"best {name}", words.number(value), hint))
     if data.final is not None:
         tested = [(name, value) for name, value in data.final.metrics.items() if name.startswith("test_")]
         cards += [(name, words.number(value), "final run, once") for name, value in tested[:2]]
     counts = data.status.get("counts", {})
-    failed = counts.get("failed", 0)
     ended = sum(counts.get(each, 0) for each in ("succeeded", "failed", "stopped"))
-    cards.append(("trials", str(ended), f"{failed} failed" if failed else "none failed"))
-    every = [*data.trials, *([data.final] if data.final is not None else [])]
+    said = [f"{counts[each]} {each}" for each in ("running", "paused", "stopped", "failed") if counts.get(each)]
+    cards.append(("trials", str(ended), ", ".join(said) or "all succeeded"))
+    if len(data.objectives) > 1:
+        cards.append(("front", str(len(data.front)), "trials that none beats in every objective"))
+    every = [*data.trials, *data.further, *([data.final] if data.final is not None else [])]
     times = [time for trial in every for time in (trial.start, trial.end) if time is not None]
     if times:
         took = words.duration((max(times) - min(times)).total_seconds())
         cards.append(("time", took, min(times).strftime("%Y-%m-%d %H:%M UTC")))
     algorithm = data.status.get("algorithm", {})
     if algorithm:
-        cards.append(("algorithm", algorithm["name"], algorithm.get("reason", "")))
+        cards.append(("algorithm", algorithm["name"], _reasons(data)[0]))
     return f'<section class="cards">{"".join(_card(*card) for card in cards)}</section>'
+
+
+_NOTE = re.compile(r"; (?=learned from |nothing learned from |no earlier result |of these \d)")
+
+
+def _reasons(data: ReportData) -> list[str]:
+    """Why the algorithm was chosen, and then what was learned from each source of earlier results."""
+    reason: str = data.status.get("algorithm", {}).get("reason", "")
+    return _NOTE.split(reason)
+
+
+def _search(data: ReportData) -> str:
+    notes = _reasons(data)[1:]
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f"<section><h2>Earlier results</h2><ul>{items}</ul></section>" if notes else ""
 
 
 def _card(label: str, value: str, hint: str) -> str:
@@ -90,18 +117,13 @@ def _card(label: str, value: str, hint: str) -> str:
 def _outcome(data: ReportData) -> str:
     columns: list[tuple[str, str]] = []
     if data.best is not None:
-        columns.append(("Best parameters", _pairs(data.best.parameters)))
-        columns.append((f"Metrics of trial {data.best.number}", _pairs(data.best.metrics)))
+        columns.append(("Best parameters", tables.pairs(data.best.parameters)))
+        columns.append((f"Metrics of trial {data.best.number}", tables.pairs(data.best.metrics)))
     if data.final is not None:
         said = f"<p>{escape(data.final.message or data.final.state)}</p>"
-        columns.append(("Final run", _pairs(data.final.metrics) if data.final.metrics else said))
+        columns.append(("Final run", tables.pairs(data.final.metrics) if data.final.metrics else said))
     body = "".join(f"<div><h2>{escape(title)}</h2>{content}</div>" for title, content in columns)
     return f'<section class="columns">{body}</section>' if columns else ""
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(_cell(value))}</td></tr>" for name, value in values.items())
-    return f'<table class="pairs">{rows}</table>'
 
 
 def _plots(figures: Sequence[Figure]) -> str:
@@ -122,57 +144,6 @@ def _script_safe(text: str) -> str:
     return text.replace("<", "\\u003c")
 
 
-def _trials(data: ReportData) -> str:
-    names = [parameter.name for parameter in data.space]
-    metrics = [objective.metric for objective in data.objectives]
-    every = [*data.trials, *([data.final] if data.final is not None else [])]
-    if not every:
-        return ""
-    eventful = any(_happened(trial) for trial in every)
-    head = ["trial", "state", *metrics, *names, "time", "by", *(["what happened"] if eventful else [])]
-    rows = "\n".join(_trial_row(trial, metrics, names, best=trial is data.best, eventful=eventful) for trial in every)
-    heads = "".join(f"<th>{escape(name)}</th>" for name in head)
-    return (
-        '<section><h2>Trials</h2><p class="says">Click a heading to sort.</p><div class="wide">'
-        f'<table class="trials"><thead><tr>{heads}</tr></thead><tbody>\n{rows}\n</tbody></table></div></section>'
-    )
-
-
-def _trial_row(trial: TrialData, metrics: Sequence[str], names: Sequence[str], *, best: bool, eventful: bool) -> str:
-    seconds = trial.seconds
-    cells: list[tuple[str, object]] = [
-        (f"{trial.number}{' final' if trial.role == 'Final' else ''}", trial.number),
-        (trial.state, trial.state),
-        *((_value(trial, metric), _raw(trial, metric)) for metric in metrics),
-        *((_parameter(trial.parameters.get(name)), trial.parameters.get(name)) for name in names),
-        ("" if seconds is None else words.duration(seconds), seconds),
-        (trial.by, trial.by),
-    ]
-    shown = "".join(f'<td data-sort="{escape(json.dumps(raw))}">{escape(text)}</td>' for text, raw in cells)
-    if eventful:
-        shown += f'<td class="happened" data-sort="null">{escape(_happened(trial))}</td>'
-    return f'<tr class="{escape(trial.state.lower())}{" best" if best else ""}">{shown}</tr>'
-
-
-def _parameter(value: Any) -> str:
-    return "" if value is None else words.parameter(value)
-
-
-def _raw(trial: TrialData, metric: str) -> float | None:
-    return trial.values.get(metric, trial.metrics.get(metric))
-
-
-def _value(trial: TrialData, metric: str) -> str:
-    value = _raw(trial, metric)
-    return "" if value is None else words.number(value)
-
-
-def _happened(trial: TrialData) -> str:
-    attempts = f"{trial.attempts} attempts" if trial.attempts > 1 else ""
-    reason = "" if trial.reason == "Completed" else trial.reason
-    return ". ".join(filter(None, [": ".join(filter(None, [reason, trial.message])), attempts]))
-
-
 def _conditions(data: ReportData) -> str:
     keys = ("type", "status", "reason", "message", "lastTransitionTime")
     rows = ""
@@ -183,8 +154,4 @@ def _conditions(data: ReportData) -> str:
 
 
 def _files(data: ReportData) -> str:
-    return f"<section><h2>Files</h2>{_pairs(data.files)}</section>" if data.files else ""
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else words.number(value) if isinstance(value, float) else words.parameter(value)
+    return f"<section><h2>Files</h2>{tables.pairs(data.files)}</section>" if data.files else ""
