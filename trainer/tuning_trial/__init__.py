@@ -34,12 +34,14 @@ __all__ = [
     "Session",
     "VariableError",
     "artifact",
+    "budget",
     "checkpoint_dir",
     "current",
     "exit_codes",
     "fail",
     "finish",
     "parameters",
+    "parent_dir",
     "report",
     "restore",
     "should_stop",
@@ -76,8 +78,21 @@ def checkpoint_dir() -> Path:
     return current().checkpoint_dir()
 
 
+def parent_dir() -> Path | None:
+    """The checkpoint directory of the trial that this one goes on from, to be read only; None without one."""
+    return current().parent_dir()
+
+
+def budget() -> int | None:
+    """The step at which this attempt ends, of those it reports; None: at its own end."""
+    return current().budget()
+
+
 def should_stop() -> bool:
-    """Whether the trial was asked to stop: save a checkpoint, then exit with `exit_codes.STOPPED`."""
+    """Whether the trial is to stop, by SIGTERM or because it has reached its budget.
+
+    Then save a checkpoint and exit with `exit_codes.STOPPED`.
+    """
     return current().should_stop()
 
 

@@ -8,13 +8,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
 
-Snapshot = Callable[[], tuple[int | None, Mapping[str, float]]]
-"""Gives the last step (None before the first report) and the latest values, taken together."""
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a scrape sees, taken together."""
+
+    step: int | None
+    """The last step; None before the first report."""
+    values: Mapping[str, float]
+    """The latest value of each metric."""
+    rungs: Mapping[int, Mapping[str, float]]
+    """Budget -> value of each objective there."""
+
+
+Snapshot = Callable[[], Live]
 
 
 class MetricsServer:
@@ -57,8 +70,14 @@ class _Collector:
     def collect(self) -> Iterator[GaugeMetricFamily]:
         from prometheus_client.core import GaugeMetricFamily
 
-        step, values = self._snapshot()
-        if step is not None:
-            yield GaugeMetricFamily("tuning_step", "The last step reported.", value=step)
-        for name in sorted(values):
-            yield GaugeMetricFamily(f"tuning_{name}", f"The latest {name} reported.", value=values[name])
+        live = self._snapshot()
+        if live.step is not None:
+            yield GaugeMetricFamily("tuning_step", "The last step reported.", value=live.step)
+        for name in sorted(live.values):
+            yield GaugeMetricFamily(f"tuning_{name}", f"The latest {name} reported.", value=live.values[name])
+        if live.rungs:
+            family = GaugeMetricFamily("tuning_rung", "An objective at a budget.", labels=("metric", "budget"))
+            for budget, values in sorted(live.rungs.items()):
+                for name in sorted(values):
+                    family.add_metric((name, str(budget)), values[name])
+            yield family

@@ -54,6 +54,7 @@ class Report:
     best: Mapping[str, Best] = field(default_factory=dict)
     mean: Mapping[str, float] = field(default_factory=dict)
     rungs: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    """Budget -> value of each objective there, summarised as the study asks."""
     error: Failure | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
     done: bool = False
@@ -71,8 +72,8 @@ class Report:
         """Compact JSON of at most 4096 bytes, ASCII only.
 
         What does not fit is left out in this order: metrics not named in `keep` (the objectives), last name first; most
-        of the error message; artifacts; the metrics that are left. The step, the reason of a failure and `done` are
-        always there.
+        of the error message; artifacts; rungs but the last, the earliest first; the metrics that are left; the last
+        rung. The step, the reason of a failure and `done` are always there.
         """
         return _dump(self, frozenset(keep))
 
@@ -89,7 +90,11 @@ def _dump(report: Report, keep: frozenset[str]) -> str:
         excess -= len(json.dumps({name: _word(final.pop(name))}, separators=(",", ":"))) - 1
     report = replace(report, final=final)
     candidates = [report, replace(report, error=_cut(report.error, 200))]
-    for emptied in ("artifacts", "final", "mean", "best"):
+    candidates.append(replace(candidates[-1], artifacts={}))
+    budgets = sorted(report.rungs)
+    for first in range(1, len(budgets)):
+        candidates.append(replace(candidates[-1], rungs={budget: report.rungs[budget] for budget in budgets[first:]}))
+    for emptied in ("final", "mean", "best", "rungs"):
         candidates.append(replace(candidates[-1], **{emptied: {}}))  # type: ignore[arg-type]
     for candidate in candidates:
         text = _encode(candidate)
@@ -107,6 +112,11 @@ def _encode(report: Report) -> str:
         body["best"] = {n: {"value": _word(b.value), "step": b.step} for n, b in sorted(report.best.items())}
     if report.mean:
         body["mean"] = {name: _word(value) for name, value in sorted(report.mean.items())}
+    if report.rungs:
+        body["rungs"] = {
+            str(budget): {name: _word(value) for name, value in sorted(values.items())}
+            for budget, values in sorted(report.rungs.items())
+        }
     if report.error is not None:
         error = _cut(report.error, MAX_MESSAGE)
         assert error is not None
@@ -145,6 +155,7 @@ def _parse(body: str | bytes) -> Report:
         final=_numbers(raw, "final"),
         best={name: _best(value, f"best.{name}") for name, value in _object(raw, "best").items()},
         mean=_numbers(raw, "mean"),
+        rungs=_rungs(raw),
         error=_failure(raw.get("error")),
         artifacts={name: _text(value, f"artifacts.{name}") for name, value in _object(raw, "artifacts").items()},
         done=done,
@@ -170,20 +181,31 @@ def _decode(body: str | bytes) -> dict[str, Any]:
     return raw
 
 
-def _object(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _object(raw: Mapping[str, Any], key: str, where: str = "") -> dict[str, Any]:
     value = raw.get(key)
+    where = where or key
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ReportError(f"{key} is {_show(value)}; it must be an object")
+        raise ReportError(f"{where} is {_show(value)}; it must be an object")
     for name in value:
         if not name or len(name) > MAX_NAME or not name.isprintable():
-            raise ReportError(f"{key} has the name {_show(name)}; a name has 1 to {MAX_NAME} printable characters")
+            raise ReportError(f"{where} has the name {_show(name)}; a name has 1 to {MAX_NAME} printable characters")
     return value
 
 
-def _numbers(raw: Mapping[str, Any], key: str) -> dict[str, float]:
-    return {name: _number(value, f"{key}.{name}") for name, value in _object(raw, key).items()}
+def _numbers(raw: Mapping[str, Any], key: str, where: str = "") -> dict[str, float]:
+    where = where or key
+    return {name: _number(value, f"{where}.{name}") for name, value in _object(raw, key, where).items()}
+
+
+def _rungs(raw: Mapping[str, Any]) -> dict[int, dict[str, float]]:
+    rungs = {}
+    for budget in _object(raw, "rungs"):
+        if not (budget.isascii() and budget.isdigit() and budget == str(int(budget)) and int(budget) <= MAX_STEP):
+            raise ReportError(f"rungs has the budget {_show(budget)}; it must be a whole number from 0 to 2**53")
+        rungs[int(budget)] = _numbers(raw["rungs"], budget, f"rungs.{budget}")
+    return rungs
 
 
 def _number(value: object, where: str) -> float:

@@ -1,4 +1,5 @@
-"""One trial in this process: ties environment, tracker, report file, metrics server and SIGTERM together.
+"""One trial in this process: ties environment, tracker, report file, learning curve, metrics server and SIGTERM
+together.
 
 Thread-safe. Without any `TUNING_*` variable everything works and nothing is stored outside the process.
 """
@@ -16,9 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tuning_trial.curve import Curve
 from tuning_trial.environment import Environment
 from tuning_trial.exit_codes import code_for
-from tuning_trial.exposition import MetricsServer, serve
+from tuning_trial.exposition import Live, MetricsServer, serve
 from tuning_trial.report import Failure, Report
 from tuning_trial.stopping import StopSignal
 from tuning_trial.termination import TerminationFile
@@ -34,9 +36,10 @@ class Session:
         self.environment = environment
         self.stop = stop or StopSignal()
         self._lock = threading.RLock()
-        self._tracker = Tracker(environment.objectives)
+        self._tracker = Tracker(environment.objectives, environment.fidelity.rungs if environment.fidelity else ())
         self._keep = frozenset(o.metric for o in environment.objectives)
         self._file = TerminationFile(environment.termination_file)
+        self._curve = Curve(environment.checkpoint_dir if environment.trial else None, keep=self._keep)
         self._scratch: Path | None = None
         self._pid = os.getpid()
         self.server: MetricsServer | None = None
@@ -60,8 +63,10 @@ class Session:
         for a name or a value that cannot be used; never for a file or a port that cannot be written.
         """
         with self._lock:
-            self._tracker.add(step, metrics, steps=steps)
+            reported = self._tracker.add(step, metrics, steps=steps)
             self._write()
+            if os.getpid() == self._pid:
+                self._curve.add(self._tracker.step or 0, reported)
 
     def checkpoint_dir(self) -> Path:
         """A directory that the next attempt of this trial sees again, made if needed; outside a study a temporary
@@ -77,9 +82,25 @@ class Session:
         directory.mkdir(parents=True, exist_ok=True)
         return directory
 
+    def parent_dir(self) -> Path | None:
+        """The checkpoint directory of the trial that this one goes on from, to be read only; None without one."""
+        return self.environment.parent_dir
+
+    def budget(self) -> int | None:
+        """The step at which this attempt ends, of those it reports; None: at its own end."""
+        return self.environment.fidelity.until if self.environment.fidelity else None
+
     def should_stop(self) -> bool:
-        """Whether the trial was asked to stop (SIGTERM): save a checkpoint, then exit with `exit_codes.STOPPED`."""
-        return self.stop.requested()
+        """Whether the trial is to stop: save a checkpoint, then exit with `exit_codes.STOPPED`.
+
+        True once SIGTERM came, and once the budget of this attempt was reported where that is not the full one.
+        """
+        return self.stop.requested() or self.paused()
+
+    def paused(self) -> bool:
+        """Whether this attempt has reached its budget, and there is more of the training to come."""
+        fidelity, step = self.environment.fidelity, self._tracker.step
+        return fidelity is not None and fidelity.pauses and step is not None and step >= fidelity.until
 
     def artifact(self, name: str, path: str | Path) -> None:
         """Records a file of the checkpoint directory, by its path inside it, in the report."""
@@ -137,9 +158,10 @@ class Session:
         if os.getpid() == self._pid and not self._interrupted and not self.stop.seen and self._tracker.error is None:
             self.finish()
 
-    def _live(self) -> tuple[int | None, Mapping[str, float]]:
+    def _live(self) -> Live:
         with self._lock:
-            return self._tracker.step, dict(self._tracker.last)
+            rungs = {budget: dict(values) for budget, values in self._tracker.rungs.items()}
+            return Live(self._tracker.step, dict(self._tracker.last), rungs)
 
     def _write(self) -> None:
         if os.getpid() == self._pid and self.environment.termination_file is not None:

@@ -1,5 +1,5 @@
-"""Keeps what a trial reported: last values, best values, means. Pure state, no files, no clock; not thread-safe by
-itself.
+"""Keeps what a trial reported: last values, best values, means, values at rungs. Pure state, no files, no clock; not
+thread-safe by itself.
 
 Its state can be saved in a checkpoint and restored by the next attempt, so that the best value of a trial survives a
 restart.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tuning_trial.environment import Objective
@@ -19,20 +19,24 @@ from tuning_trial.report import MAX_NAME, MAX_STEP, Best, Failure, Report
 class Tracker:
     """Folds the reports of one trial into one `Report`."""
 
-    def __init__(self, objectives: Iterable[Objective] = ()) -> None:
+    def __init__(self, objectives: Iterable[Objective] = (), budgets: Iterable[int] = ()) -> None:
+        """`budgets` are the rungs: at each the first report at or after it gives the value of the objectives."""
         self.objectives = tuple(objectives)
+        self._budgets = tuple(budgets)
         self.step: int | None = None
         self.steps: int | None = None
         self.last: dict[str, float] = {}
         self.best: dict[str, Best] = {}
+        self.rungs: dict[int, dict[str, float]] = {}
         self.artifacts: dict[str, str] = {}
         self.error: Failure | None = None
         self.done = False
         self._windows = {o.metric: deque[float](maxlen=o.mean_window) for o in self.objectives if o.mean_window}
 
-    def add(self, step: int, metrics: Mapping[str, Any], *, steps: int | None = None) -> None:
-        """Takes one report. Raises TypeError or ValueError, and changes nothing, when a name or a value cannot be
-        used.
+    def add(self, step: int, metrics: Mapping[str, Any], *, steps: int | None = None) -> dict[str, float]:
+        """Takes one report and gives its values as numbers.
+
+        Raises TypeError or ValueError, and changes nothing, when a name or a value cannot be used.
         """
         count = _count(step, "step")
         planned = self.steps if steps is None else _count(steps, "steps")
@@ -50,6 +54,8 @@ class Tracker:
                 best is None or (value > best.value if objective.maximize else value < best.value)
             ):
                 self.best[objective.metric] = Best(value=value, step=count)
+            self._reach(objective, value, step=count)
+        return values
 
     def report(self) -> Report:
         """The state as a report."""
@@ -58,7 +64,8 @@ class Tracker:
             steps=self.steps,
             final=dict(self.last),
             best=dict(self.best),
-            mean={name: math.fsum(w) / len(w) if _finite(w) else math.nan for name, w in self._windows.items() if w},
+            mean={name: _mean(window) for name, window in self._windows.items() if window},
+            rungs={budget: dict(values) for budget, values in self.rungs.items()},
             error=self.error,
             artifacts=dict(self.artifacts),
             done=self.done,
@@ -71,6 +78,7 @@ class Tracker:
             "last": dict(self.last),
             "best": {name: [b.value, b.step] for name, b in self.best.items()},
             "windows": {name: list(window) for name, window in self._windows.items()},
+            "rungs": {str(budget): dict(values) for budget, values in self.rungs.items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -82,10 +90,24 @@ class Tracker:
         for name, window in self._windows.items():
             window.clear()
             window.extend(state["windows"].get(name, ()))
+        self.rungs = {int(budget): dict(values) for budget, values in state.get("rungs", {}).items()}
+
+    def _reach(self, objective: Objective, value: float, *, step: int) -> None:
+        """Fills the rungs that this step is at or beyond. What one holds already stays."""
+        for budget in self._budgets:
+            if budget > step:
+                return
+            self.rungs.setdefault(budget, {}).setdefault(objective.metric, self._summary(objective, value))
+
+    def _summary(self, objective: Objective, value: float) -> float:
+        if objective.mean_window:
+            return _mean(self._windows[objective.metric])
+        best = self.best.get(objective.metric) if objective.best_counts else None
+        return value if best is None else best.value
 
 
-def _finite(values: Iterable[float]) -> bool:
-    return all(math.isfinite(v) for v in values)
+def _mean(values: Collection[float]) -> float:
+    return math.fsum(values) / len(values) if all(math.isfinite(v) for v in values) else math.nan
 
 
 def _count(value: object, what: str) -> int:

@@ -24,6 +24,7 @@ reports = st.builds(
     final=st.dictionaries(names, numbers, max_size=60),
     best=st.dictionaries(names, st.builds(Best, value=finite, step=steps), max_size=40),
     mean=st.dictionaries(names, numbers, max_size=40),
+    rungs=st.dictionaries(steps, st.dictionaries(names, numbers, max_size=8), max_size=20),
     error=st.none() | st.builds(Failure, reason=st.text(max_size=300), message=st.text(max_size=5000)),
     artifacts=st.dictionaries(names, st.text(max_size=300), max_size=20),
     done=st.booleans(),
@@ -57,7 +58,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=10,
 )
-fields = st.sampled_from(["step", "steps", "final", "best", "mean", "error", "artifacts", "done", "other"])
+fields = st.sampled_from(["step", "steps", "final", "best", "mean", "rungs", "error", "artifacts", "done", "other"])
 
 
 @given(body=st.dictionaries(fields, json_values, max_size=6))
@@ -77,6 +78,7 @@ def test_the_body_of_the_contract_is_read_as_it_says() -> None:
         "final": {"val_accuracy": 0.981, "train_loss": "NaN", "up": "Infinity", "down": "-Infinity"},
         "best": {"val_accuracy": {"value": 0.984, "step": 10}},
         "mean": {"val_accuracy": 0.98},
+        "rungs": {"1": {"val_accuracy": 0.91}, "3": {"val_accuracy": "NaN"}},
         "error": {"reason": "OutOfMemory", "message": "..."},
         "artifacts": {"weights": "model.pt"},
         "done": True,
@@ -88,6 +90,8 @@ def test_the_body_of_the_contract_is_read_as_it_says() -> None:
     assert (report.final["up"], report.final["down"]) == (math.inf, -math.inf)
     assert report.best == {"val_accuracy": Best(0.984, 10)}
     assert report.error == Failure("OutOfMemory", "...")
+    assert report.rungs[1] == {"val_accuracy": 0.91}
+    assert math.isnan(report.rungs[3]["val_accuracy"])
     assert report.done
     del body["newer"]
     assert json.loads(report.to_json()) == body
@@ -141,3 +145,34 @@ def test_a_bad_report_is_refused_with_the_field_and_its_value(body: str | bytes,
 def test_control_characters_of_a_message_do_not_reach_the_reader() -> None:
     report = Report.parse(json.dumps({"v": 1, "error": {"reason": "A\x1b[2J", "message": "line\nnext\x00"}}))
     assert report.error == Failure("A?[2J", "line\nnext?")
+
+
+@pytest.mark.parametrize(
+    ("rungs", "words"),
+    [
+        ([], "rungs is []; it must be an object"),
+        ({"one": {}}, "rungs has the budget 'one'"),
+        ({"01": {}}, "rungs has the budget '01'"),
+        ({"-1": {}}, "rungs has the budget '-1'"),
+        ({"9" * 30: {}}, "a whole number from 0 to 2**53"),
+        ({"\u00b2": {}}, "rungs has the budget"),
+        ({"1": 0.5}, "rungs.1 is 0.5; it must be an object"),
+        ({"1": {"a": "high"}}, "rungs.1.a is 'high'"),
+    ],
+)
+def test_rungs_that_cannot_be_read_are_named(rungs: object, words: str) -> None:
+    with pytest.raises(ReportError) as refused:
+        Report.parse(json.dumps({"v": 1, "rungs": rungs}))
+    assert words in str(refused.value)
+
+
+def test_of_too_many_rungs_the_earliest_are_left_out_and_the_objective_stays() -> None:
+    rungs = {budget: {"val_accuracy": 0.9123456789012345} for budget in range(1, 200)}
+    final = {f"metric_{i:03d}": 0.5 for i in range(20)} | {"val_accuracy": 0.9123456789012345}
+    report = Report.parse(
+        Report(step=200, final=final, rungs=rungs, artifacts={"a": "b"}).to_json(keep={"val_accuracy"})
+    )
+    assert report.final == {"val_accuracy": 0.9123456789012345}
+    kept = sorted(report.rungs)
+    assert kept == list(range(kept[0], 200))
+    assert len(kept) > 80

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tuning_trial import Environment, Report, Session, exit_codes
-from tuning_trial.environment import Objective
+from tuning_trial.curve import FILE, read_lines
+from tuning_trial.environment import Fidelity, Objective
 
 
 def a_session(**fields: Any) -> Session:
@@ -100,6 +101,52 @@ def scrape(session: Session) -> dict[str, float]:
     with urllib.request.urlopen(f"http://127.0.0.1:{session.server.port}/metrics") as answer:
         text = answer.read().decode()
     return {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if not line.startswith("#")}
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "stops"),
+    [
+        pytest.param(None, [False, False, False], id="never without a budget"),
+        pytest.param(Fidelity(max=9, until=9, rungs=(1, 3, 9)), [False, False, False], id="not at the full budget"),
+        pytest.param(Fidelity(max=27, until=9, rungs=(1, 3, 9, 27)), [False, False, True], id="at its own budget"),
+        pytest.param(Fidelity(max=27, until=8), [False, False, True], id="beyond its own budget"),
+    ],
+)
+def test_a_trial_is_to_stop_where_its_budget_ends(fidelity: Fidelity | None, stops: list[bool]) -> None:
+    session = a_session(fidelity=fidelity, objectives=(Objective("a", True),))
+    asked = []
+    for step in (1, 3, 9):
+        session.report(step, a=step)
+        asked.append(session.should_stop())
+    assert asked == stops
+    assert session.budget() == (fidelity.until if fidelity else None)
+
+
+def test_rungs_are_served_one_gauge_each() -> None:
+    objectives = (Objective("val_accuracy", True), Objective("loss", False))
+    session = a_session(metrics_port=0, fidelity=Fidelity(max=9, until=9, rungs=(1, 3, 9)), objectives=objectives)
+    assert session.server is not None
+    try:
+        session.report(1, val_accuracy=0.5, loss=2)
+        session.report(3, val_accuracy=0.75, loss=1)
+        rungs = {name: value for name, value in scrape(session).items() if name.startswith("tuning_rung")}
+        assert rungs == {
+            'tuning_rung{budget="1",metric="val_accuracy"}': 0.5,
+            'tuning_rung{budget="1",metric="loss"}': 2,
+            'tuning_rung{budget="3",metric="val_accuracy"}': 0.75,
+            'tuning_rung{budget="3",metric="loss"}': 1,
+        }
+    finally:
+        session.server.close()
+
+
+def test_the_curve_is_written_in_a_study_only(tmp_path: Path) -> None:
+    a_session(checkpoint_dir=tmp_path / "alone").report(1, a=1)
+    assert not (tmp_path / "alone").exists()
+    session = a_session(checkpoint_dir=tmp_path / "study", trial="t")
+    session.report(1, a=0.5)
+    session.report(2, a=float("nan"))
+    assert read_lines(tmp_path / "study" / FILE) == [{"step": 1, "a": 0.5}, {"step": 2, "a": None}]
 
 
 def test_metrics_are_served_with_the_step_they_belong_to() -> None:

@@ -91,3 +91,46 @@ def test_a_restored_tracker_goes_on_as_if_nothing_had_happened() -> None:
         tracker.add(3, {"score": 4})
     assert other.report() == one.report()
     assert other.report().best == {"score": Best(5, 0)}
+
+
+@pytest.mark.parametrize(
+    ("objective", "values", "rungs"),
+    [
+        pytest.param(Objective("score", True), [4, 3, 2, 1], {1: 3, 3: 1}, id="the last value"),
+        pytest.param(Objective("score", True, best_counts=True), [4, 3, 2, 5], {1: 4, 3: 5}, id="the best so far"),
+        pytest.param(Objective("score", False, best_counts=True), [4, 3, 2, 5], {1: 3, 3: 2}, id="the lowest so far"),
+        pytest.param(Objective("score", True, 2), [4, 3, 2, 1], {1: 3.5, 3: 1.5}, id="the mean of the window"),
+        pytest.param(Objective("score", True, best_counts=True), [math.nan, 3], {1: 3}, id="a finite best"),
+    ],
+)
+def test_a_rung_holds_what_the_study_asks_for(
+    objective: Objective, values: list[float], rungs: dict[int, float]
+) -> None:
+    tracker = Tracker([objective], [1, 3, 9])
+    for step, value in enumerate(values):
+        tracker.add(step, {"score": value})
+    assert tracker.report().rungs == {budget: {"score": value} for budget, value in rungs.items()}
+
+
+def test_a_rung_takes_the_first_report_at_or_after_it_and_keeps_it() -> None:
+    tracker = Tracker([Objective("score", True), Objective("size", False)], [1, 3, 9])
+    tracker.add(4, {"score": 0.5, "other": 1})
+    tracker.add(5, {"score": 0.7, "size": 2})
+    tracker.add(9, {"score": math.nan, "size": 2})
+    rungs = tracker.report().rungs
+    assert (rungs[1], rungs[3]) == ({"score": 0.5, "size": 2}, {"score": 0.5, "size": 2})
+    assert math.isnan(rungs[9]["score"])
+
+
+def test_a_restored_tracker_still_knows_the_earlier_rungs() -> None:
+    one, other = (Tracker([Objective("score", True)], [1, 3]) for _ in range(2))
+    one.add(1, {"score": 0.5})
+    other.restore(one.state())
+    other.add(3, {"score": 0.75})
+    assert other.report().rungs == {1: {"score": 0.5}, 3: {"score": 0.75}}
+
+
+def test_a_state_from_before_there_were_rungs_can_be_restored() -> None:
+    tracker = Tracker([Objective("score", True)], [1])
+    tracker.restore({"step": 1, "last": {"score": 1}, "best": {}, "windows": {}})
+    assert tracker.report().rungs == {}
