@@ -45,6 +45,8 @@ class _Reader:
         self.namespace = namespace
         self.lease = lease
         self.numbers: dict[str, int] = {}
+        self.studies: dict[str, str] = {}
+        """By trial."""
         self.jobs: dict[str, tuple[str, int, int]] = {}
         self.with_pod: set[str] = set()
         self.specs: dict[str, Object] = {}
@@ -71,10 +73,11 @@ class _Reader:
         elif what == "create tuningtrials":
             spec = body["spec"]
             self.numbers[body["metadata"]["name"]] = spec["number"]
+            self.studies[body["metadata"]["name"]] = spec["study"]
             yield TrialCreated(at, by, spec["study"], spec["number"], spec.get("role", "Search") == "Search")
         elif what == "patch tuningtrials/status":
             status = body.get("status", {})
-            study = self._study_of(ref["name"])
+            study = self.studies[ref["name"]]
             yield TrialRecorded(
                 at, by, study, self.numbers[ref["name"]], status.get("attempt", 0), status.get("result")
             )
@@ -96,7 +99,7 @@ class _Reader:
         elif what == "delete tuningstudies":
             yield StudyDeleted(at, ref["name"])
         elif what == "delete tuningtrials" and ref.get("name") in self.numbers and "garbage" not in agent:
-            yield TrialVanished(at, self._study_of(ref["name"]), self.numbers[ref["name"]])
+            yield TrialVanished(at, self.studies[ref["name"]], self.numbers[ref["name"]])
         elif what == "create pods":
             for owner in body.get("metadata", {}).get("ownerReferences", []):
                 self.with_pod.add(owner["name"])
@@ -117,9 +120,6 @@ class _Reader:
         objective, limits = spec["objectives"][0], spec.get("limits", {})
         maximize = objective["goal"] == "Maximize"
         return SpecSet(at, name, limits.get("parallel", 1), limits.get("trials"), objective["metric"], maximize)
-
-    def _study_of(self, trial: str) -> str:
-        return next(name for name in self.specs if trial.startswith(name[:40]))
 
 
 def _merged(base: Object, over: Object) -> Object:

@@ -54,7 +54,7 @@ def test_a_study_runs_from_apply_to_best(plane: ControlPlane, namespace: str) ->
     assert best["trial"] == min(values, key=lambda name: values[name])
     assert best["parameters"] == ledger[best["number"]]["spec"]["parameters"]
     assert study["status"]["counts"] == {
-        "total": 10, "pending": 0, "running": 0, "succeeded": 10, "failed": 0, "stopped": 0,
+        "total": 10, "pending": 0, "running": 0, "paused": 0, "succeeded": 10, "failed": 0, "stopped": 0,
     }  # fmt: skip
     assert condition(study, "Ready")["status"] == "True"
     facts = promises_kept(plane, namespace, "first")
