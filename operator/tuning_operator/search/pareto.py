@@ -29,20 +29,29 @@ def fronts(losses: Sequence[Losses]) -> list[list[int]]:
     search over the fronts (Zhang et al., 2015). With two objectives the last member of a front speaks for all.
     """
     found: list[list[int]] = []
-    two = bool(losses) and len(losses[0]) <= 2
+    lasts: list[tuple[float, ...]] = []
     for index in sorted(range(len(losses)), key=lambda i: (tuple(losses[i]), i)):
-        low, high = 0, len(found)
-        while low < high:
-            middle = (low + high) // 2
-            members = found[middle][-1:] if two else reversed(found[middle])
-            if any(dominates(losses[member], losses[index]) for member in members):
-                low = middle + 1
-            else:
-                high = middle
+        if len(losses[index]) <= 2:
+            last = tuple(reversed(losses[index]))
+            low = bisect_left(lasts, last)
+            lasts[low : low + 1] = [last]
+        else:
+            low = _front_of(losses, index, found)
         if low == len(found):
             found.append([])
         found[low].append(index)
     return [sorted(front) for front in found]
+
+
+def _front_of(losses: Sequence[Losses], index: int, found: Sequence[Sequence[int]]) -> int:
+    low, high = 0, len(found)
+    while low < high:
+        middle = (low + high) // 2
+        if any(dominates(losses[member], losses[index]) for member in reversed(found[middle])):
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 def constrained_fronts(losses: Sequence[Losses], violations: Sequence[float]) -> list[list[int]]:

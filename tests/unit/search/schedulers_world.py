@@ -40,7 +40,7 @@ class World:
                 self._end(job)
 
     def _take(self) -> Job | None:
-        ready = self.scheduler.promotable(self.table)
+        ready = self.scheduler.promotable(self.table, complete=len(self.rows) == self.trials)
         if ready:
             number = ready[0]
             row = self.rows[number]

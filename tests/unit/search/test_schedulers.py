@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from tests.unit.core.builders import a_spec
 from tests.unit.search.schedulers_world import World
+from tuning_operator.search import schedulers as scheduler_module
+from tuning_operator.search.pareto import dominates, fronts
 from tuning_operator.search.schedulers import Scheduler, scheduler_for
-from tuning_operator.search.schedulers.ladder import brackets, ladder
+from tuning_operator.search.schedulers.ladder import brackets, ladder, turn
 from tuning_operator.search.schedulers.median import LOOKS_MAX, steps
 from tuning_operator.search.schedulers.order import ranked
 from tuning_operator.search.schedulers.table import Row, State, Verdict
@@ -154,6 +156,33 @@ def test_a_bracket_that_the_limit_cuts_short_still_ends_at_the_full_budget() -> 
     assert not scheduler.promotable(world.table)
 
 
+def test_who_failed_at_a_rung_counts_as_the_worst() -> None:
+    scheduler = a_scheduler("SuccessiveHalving", full=9, trials=9)
+    rows = [Row(n, ((float(n),),), (False,), State.PAUSED) for n in range(9)]
+    rows[0] = Row(0, ((0.0,),), (False,), State.ENDED)  # its value was good, but it cannot go on
+    rows[1] = Row(1, ((math.inf,),), (False,), State.PAUSED)
+    rows[2] = Row(2, state=State.ENDED)
+    assert scheduler.promotable(rows) == [3, 4, 5]
+    assert 1 in scheduler.hopeless(rows, complete=False)
+
+
+def test_a_bracket_that_gets_no_more_trials_is_as_large_as_it_is() -> None:
+    scheduler = a_scheduler("SuccessiveHalving", full=9, trials=100)
+    rows = [Row(n, ((float(n),),), (False,), State.PAUSED) for n in range(6)]
+    assert scheduler.promotable(rows, complete=False) == []
+    assert scheduler.promotable(rows, complete=True) == [0, 1]
+    assert scheduler.hopeless(rows, complete=True) == [2, 3, 4, 5]
+
+
+def test_a_raised_limit_takes_nothing_back() -> None:
+    before = [Row(n, ((float(5 - n),),), (False,), State.PAUSED) for n in range(5)]
+    before[4] = Row(4, ((1.0,), (1.0,)), (True, False), State.PAUSED)
+    later = [*before, *(Row(n, ((0.5,),), (False,), State.PAUSED) for n in range(5, 9))]
+    scheduler = a_scheduler("SuccessiveHalving", full=9, trials=9)
+    assert scheduler.promotable(later) == [5, 6]  # two of three places are left
+    assert 4 not in scheduler.hopeless(later, complete=True)
+
+
 # Asynchronous Hyperband.
 
 
@@ -163,7 +192,27 @@ def test_each_bracket_gets_the_papers_share_of_trials() -> None:
     assert shares == {0: 81, 1: 34, 2: 15, 3: 8, 4: 5}
     early = Counter(scheduler.bracket(number) for number in range(20))
     assert early[0] in (11, 12)
+    assert scheduler.bracket(0) == 0
     assert scheduler.rungs(next(n for n in range(143) if scheduler.bracket(n) == 2)) == (9, 27, 81)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=6), st.integers(0, 3))
+def test_turns_are_dealt_exactly_and_evenly(shares: list[int], rounds: int) -> None:
+    total = sum(shares)
+    dealt = [turn(rounds * total + place, shares) for place in range(total)]
+    assert Counter(dealt) == dict(enumerate(shares))
+    for stretch in range(1, total + 1):
+        had = dealt[:stretch].count(0)
+        assert had == -(-stretch * shares[0] // total)
+
+
+def test_brackets_of_any_size_are_found_at_once() -> None:
+    scheduler = a_scheduler("Hyperband", full=2**31, eta=2)
+    shares = Counter(scheduler.bracket(number) for number in range(2000))
+    expected = [bracket.trials for bracket in brackets(1, 2**31, 2)]
+    assert len(expected) == 32
+    for index in range(5):
+        assert abs(shares[index] / 2000 - expected[index] / sum(expected)) < 0.01
 
 
 def test_brackets_are_compared_among_themselves() -> None:
@@ -188,6 +237,13 @@ def test_the_median_rule_waits_for_company() -> None:
     scheduler = a_scheduler("Median", full=4, median={"interval": 1, "startup_trials": 3})
     rows = [Row(n, ((1.0,),)) for n in range(2)]
     assert scheduler.judge([*rows, Row(2, ((99.0,),))], 2) is Verdict.GO_ON
+
+
+def test_of_several_objectives_a_trial_must_be_worse_in_each_to_be_stopped() -> None:
+    scheduler = a_scheduler("Median", full=4, median={"interval": 1, "startup_trials": 3})
+    others = [Row(n, ((float(n), float(-n)),)) for n in range(3)]  # medians 1 and -1
+    for loss, verdict in {(2.0, 0.0): Verdict.STOP, (2.0, -1.0): Verdict.GO_ON, (1.0, 9.0): Verdict.GO_ON}.items():
+        assert scheduler.judge([*others, Row(3, (loss,))], 3) is verdict, loss
 
 
 @pytest.mark.parametrize("full", [1, 2, 20, 64, 65, 1000, 10**9])
@@ -233,6 +289,56 @@ def test_whatever_happens_it_ends(case: str, data: st.DataObject) -> None:
     assert all(world.rows[number].state is State.PAUSED for number in hopeless)
 
 
+@pytest.mark.parametrize("case", EVERY)
+def test_verdicts_are_found_again_from_the_table_alone(case: str) -> None:
+    """Asked anew by another scheduler object, about rows in which only what is recorded stands."""
+    rng = random.Random(2)
+    values = [[rng.random() for _ in range(4)] for _ in range(60)]
+    scheduler = a_scheduler(full=27, trials=60, **EVERY[case])
+    world = World(scheduler, lambda n, rung: values[n][rung % 4], trials=60).run(5)
+    scheduler_module._scheduler.cache_clear()
+    other = a_scheduler(full=27, trials=60, **EVERY[case])
+    assert other is not scheduler
+    again = World(other, lambda n, rung: values[n][rung % 4], trials=60).run(5)
+    assert again.jobs == world.jobs
+    assert again.table == world.table
+
+
+@pytest.mark.parametrize("case", [case for case in EVERY if case != "median"])
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_a_search_ends_with_a_trial_that_had_the_full_budget(case: str, data: st.DataObject) -> None:
+    trials = data.draw(st.integers(1, 30))
+    scheduler = a_scheduler(full=27, trials=trials, **EVERY[case])
+    values = data.draw(st.permutations(range(trials)))
+    world = World(scheduler, lambda n, rung: float(values[n]), trials=trials).run(
+        data.draw(st.sampled_from([1, 3, 32]))
+    )
+    assert any(len(row.losses) == len(scheduler.rungs(row.number)) for row in world.table)
+    waiting = [row.number for row in world.table if row.state is State.PAUSED]
+    assert scheduler.hopeless(world.table, complete=True) == waiting
+
+
+@pytest.mark.parametrize("case", ["ASHA hybrid", "ASHA pause", "Hyperband"])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_who_is_given_up_would_not_have_gone_on(case: str, data: st.DataObject) -> None:
+    """Played on to the end, nobody said to be hopeless on the way is promoted."""
+    trials = data.draw(st.integers(3, 40))
+    values = data.draw(st.lists(st.sampled_from([0.1, 0.3, 0.3, 0.6, math.inf]), min_size=trials, max_size=trials))
+    scheduler = a_scheduler(full=9, trials=trials, **EVERY[case])
+    given_up: set[int] = set()
+
+    def loss(number: int, rung: int) -> float:
+        if len(world.rows) == trials:
+            given_up.update(scheduler.hopeless(world.table, complete=True))
+        return values[number]
+
+    world = World(scheduler, loss, trials=trials)
+    world.run(data.draw(st.sampled_from([1, 2, 8])))
+    assert not any(any(world.rows[number].promoted[-1:]) for number in given_up)
+
+
 @pytest.mark.parametrize("case", ["ASHA hybrid", "ASHA pause", "Hyperband"])
 def test_the_share_that_goes_on_is_what_the_reduction_says(case: str) -> None:
     rng = random.Random(11)
@@ -252,6 +358,17 @@ def test_a_paused_trial_is_given_up_only_when_nothing_can_save_it() -> None:
     rows = [Row(n, ((float(n),),), (False,), State.PAUSED) for n in range(4)]
     assert scheduler.hopeless(rows, complete=False) == []
     assert scheduler.hopeless([*rows, Row(4), Row(5)], complete=True) == [2, 3]
+
+
+@given(st.lists(st.lists(st.integers(0, 4), min_size=2, max_size=2), max_size=30))
+def test_fronts_of_two_objectives_are_those_of_the_definition(losses: list[list[int]]) -> None:
+    left = list(range(len(losses)))
+    expected = []
+    while left:
+        front = [i for i in left if not any(dominates(losses[j], losses[i]) for j in left)]
+        expected.append(front)
+        left = [i for i in left if i not in front]
+    assert fronts(losses) == expected
 
 
 def test_with_several_objectives_the_front_goes_first() -> None:

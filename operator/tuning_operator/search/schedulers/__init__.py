@@ -14,7 +14,7 @@ from tuning_operator.api.scheduling import (
 from tuning_operator.api.scheduling import Scheduler as SchedulerSpec
 from tuning_operator.api.study import StudySpec
 from tuning_operator.search.schedulers.asha import Asha
-from tuning_operator.search.schedulers.ladder import brackets, ladder
+from tuning_operator.search.schedulers.ladder import brackets, ladder, turn
 from tuning_operator.search.schedulers.median import Median, steps
 from tuning_operator.search.schedulers.synchronous import Synchronous
 from tuning_operator.search.schedulers.table import Scheduler
@@ -53,23 +53,10 @@ def _hyperband(settings: HyperbandSettings, fidelity: Fidelity, trials: int | No
     found = brackets(fidelity.min, fidelity.max, fidelity.reduction, most=settings.brackets)
     if settings.mode is HyperbandMode.SYNCHRONOUS:
         return Synchronous(found, reduction=fidelity.reduction, trials=trials)
-    turns = _turns([bracket.trials for bracket in found])
+    shares = [bracket.trials for bracket in found]
     return Asha(
         [bracket.budgets for bracket in found],
         reduction=fidelity.reduction,
         mode=ASHAMode.HYBRID,
-        assign=lambda number: turns[number % len(turns)],
+        assign=lambda number: turn(number, shares),
     )
-
-
-def _turns(shares: list[int]) -> list[int]:
-    """The brackets in an order in which each has its share of every stretch, as nearly as can be."""
-    total = sum(shares)
-    given = [0] * len(shares)
-    turns = []
-    for turn in range(1, total + 1):
-        owed = [share * turn - total * had for share, had in zip(shares, given, strict=True)]
-        chosen = owed.index(max(owed))
-        given[chosen] += 1
-        turns.append(chosen)
-    return turns

@@ -1,5 +1,6 @@
 """Rungs and brackets by whole numbers: a logarithm of floats is off by one where budgets are exact powers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -32,3 +33,20 @@ def brackets(least: int, full: int, reduction: int, *, most: int | None = None) 
         trials = -(-(top + 1) * reduction**s // (s + 1))
         found.append(Bracket(trials, rungs[top - s :]))
     return tuple(found[:most])
+
+
+def turn(number: int, shares: Sequence[int]) -> int:
+    """Whose turn it is if turns are dealt in these shares, as evenly as can be and exactly in each round of their sum.
+
+    Each share in turn takes every so-manieth of what those before it have left. Nothing is counted through: a round of
+    2**31 trials costs no more than a small one.
+    """
+    total = sum(shares)
+    place = number % total
+    for index, share in enumerate(shares):
+        had = -(-place * share // total)
+        if -(-(place + 1) * share // total) > had:
+            return index
+        place -= had
+        total -= share
+    raise AssertionError("the last share takes what is left")

@@ -3,10 +3,9 @@ median of the running averages of the other trials up to that step.
 """
 
 import statistics
-from collections.abc import Sequence
 
 from tuning_operator.search.schedulers.order import usable
-from tuning_operator.search.schedulers.table import Loss, Row, Table, Verdict
+from tuning_operator.search.schedulers.table import Table, Verdict
 
 LOOKS_MAX = 64
 """A trial's record has room for so many rungs."""
@@ -19,7 +18,7 @@ def steps(least: int, full: int, interval: int | None) -> tuple[int, ...]:
 
 
 class Median:
-    """Looks at the first objective only; stops, never pauses, and needs no checkpoints."""
+    """Stops, never pauses, and needs no checkpoints. Of several objectives a trial must be worse in each."""
 
     def __init__(self, budgets: tuple[int, ...], *, startup: int) -> None:
         self._budgets = budgets
@@ -39,22 +38,19 @@ class Median:
         count = len(row.losses)
         if not usable(row.losses[-1]):
             return Verdict.STOP
-        others = [_average(each.losses[:count]) for each in table if each is not row and _reached(each, count)]
-        if len(others) < self._startup:
+        curves = [each.losses[:count] for each in table if each is not row and len(each.losses) >= count]
+        curves = [curve for curve in curves if all(map(usable, curve))]
+        if len(curves) < self._startup:
             return Verdict.GO_ON
-        best = min(loss[0] for loss in row.losses)
-        return Verdict.STOP if best > statistics.median(others) else Verdict.GO_ON
+        for objective in range(len(row.losses[-1])):
+            best = min([loss[objective] for loss in row.losses])
+            averages = [sum([loss[objective] for loss in curve]) / count for curve in curves]
+            if best <= statistics.median(averages):
+                return Verdict.GO_ON
+        return Verdict.STOP
 
-    def promotable(self, table: Table) -> list[int]:
+    def promotable(self, table: Table, *, complete: bool = False) -> list[int]:
         return []
 
     def hopeless(self, table: Table, *, complete: bool) -> list[int]:
         return []
-
-
-def _reached(row: Row, count: int) -> bool:
-    return len(row.losses) >= count and all(map(usable, row.losses[:count]))
-
-
-def _average(losses: Sequence[Loss]) -> float:
-    return sum(loss[0] for loss in losses) / len(losses)

@@ -6,7 +6,7 @@ the last bracket short, it is as if it had been meant to have so many.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tuning_operator.search.schedulers.ladder import Bracket
 from tuning_operator.search.schedulers.order import ranked
@@ -48,13 +48,13 @@ class Synchronous:
     def judge(self, table: Table, number: int) -> Verdict:
         return Verdict.PAUSE
 
-    def promotable(self, table: Table) -> list[int]:
+    def promotable(self, table: Table, *, complete: bool = False) -> list[int]:
         found: list[tuple[int, int, int]] = []
-        for block, rows in self._blocks(table):
-            for rung, promoted, _ in self._decided(block, rows):
+        for block, rows in self._blocks(table, complete=complete):
+            for rung, chosen, _ in _decided(block, rows):
                 found += [
                     (-block.budgets[rung], place, row.number)
-                    for place, row in enumerate(promoted)
+                    for place, row in enumerate(chosen)
                     if row.state is State.PAUSED and not row.promoted[rung]
                 ]
         return [number for _, _, number in sorted(found)]
@@ -62,29 +62,11 @@ class Synchronous:
     def hopeless(self, table: Table, *, complete: bool) -> list[int]:
         return sorted(
             row.number
-            for block, rows in self._blocks(table)
-            for rung, _, dropped in self._decided(block, rows)
+            for block, rows in self._blocks(table, complete=complete)
+            for rung, _, dropped in _decided(block, rows)
             for row in dropped
             if row.state is State.PAUSED and len(row.losses) == rung + 1
         )
-
-    def _decided(self, block: Block, rows: Sequence[Row]) -> Iterator[tuple[int, list[Row], list[Row]]]:
-        """For each rung that everybody is in, who goes on and who does not, as far as rungs are complete."""
-        members = list(rows)
-        if len(members) < block.size:
-            return
-        for rung in range(len(block.budgets) - 1):
-            if any(len(row.losses) <= rung and row.state is not State.ENDED for row in members):
-                return
-            # Who has ended since cannot go on, but one that was promoted has had its place.
-            able = [
-                row
-                for row in ranked(members, rung)
-                if row.state is not State.ENDED or row.promoted[rung : rung + 1] == (True,)
-            ]
-            chosen = able[: block.going_on(rung + 1)]
-            yield rung, chosen, [row for row in members if row not in chosen]
-            members = chosen
 
     def _block(self, number: int) -> Block:
         rounds, place = divmod(number, self._round)
@@ -97,9 +79,33 @@ class Synchronous:
             first += bracket.trials
         raise AssertionError("a number has its place in the round")
 
-    def _blocks(self, table: Table) -> list[tuple[Block, list[Row]]]:
+    def _blocks(self, table: Table, *, complete: bool) -> Iterator[tuple[Block, list[Row]]]:
+        """Brackets that have begun and in which somebody waits, with their trials."""
+        block: Block | None = None
         found: dict[int, tuple[Block, list[Row]]] = {}
         for row in table:
-            block = self._block(row.number)
-            found.setdefault(block.first, (block, []))[1].append(row)
-        return list(found.values())
+            if block is None or not block.first <= row.number < block.first + block.size:
+                block = self._block(row.number)
+                found.setdefault(block.first, (block, []))
+            found[block.first][1].append(row)
+        for block, rows in found.values():
+            if any(row.state is State.PAUSED for row in rows):
+                yield (replace(block, size=min(block.size, len(rows))) if complete else block), rows
+
+
+def _decided(block: Block, rows: Sequence[Row]) -> Iterator[tuple[int, list[Row], list[Row]]]:
+    """For each rung that everybody is in, who goes on and who does not, as far as rungs are complete."""
+    members = list(rows)
+    if len(members) < block.size:
+        return
+    for rung in range(len(block.budgets) - 1):
+        if any(len(row.losses) <= rung and row.state is not State.ENDED for row in members):
+            return
+        best = ranked(members, rung)
+        # Who was promoted has had its place; who has ended since cannot go on.
+        gone_on = [row for row in best if row.promoted[rung]]
+        able = [row for row in best if not row.promoted[rung] and row.state is not State.ENDED]
+        chosen = gone_on + able[: max(0, block.going_on(rung + 1) - len(gone_on))]
+        names = {row.number for row in chosen}
+        yield rung, chosen, [row for row in members if row.number not in names]
+        members = chosen

@@ -62,8 +62,11 @@ class Scheduler(Protocol):
         `table` holds this value already. Asked once, when the value is recorded.
         """
 
-    def promotable(self, table: Table) -> list[int]:
-        """Paused trials that may go on now, the one to take first at the front."""
+    def promotable(self, table: Table, *, complete: bool = False) -> list[int]:
+        """Paused trials that may go on now, the one to take first at the front.
+
+        `complete`: no trial will be added (the limit is reached, or the space exhausted).
+        """
 
     def hopeless(self, table: Table, *, complete: bool) -> list[int]:
-        """Paused trials that can never be promoted any more. `complete`: no trial will be added."""
+        """Paused trials that can never be promoted any more."""
