@@ -88,10 +88,23 @@ def parser() -> argparse.ArgumentParser:
     _place(status)
     status.add_argument("--output", choices=("table", "json"), default="table")
 
-    report = verbs.add_parser("report", help="write the HTML report of a study")
-    _place(report)
+    report = verbs.add_parser("report", help="write the HTML report of a study, on this machine or on a cluster")
     report.add_argument(
-        "--report", type=Path, metavar="PATH", help="where the HTML report goes; default: report.html in DIR"
+        "place",
+        type=Path,
+        nargs="?",
+        metavar="FILE|DIR|tuningstudy/NAME",
+        help="a study file or its folder, or a study of a cluster as kubectl names it; default: all in .tuning",
+    )
+    report.add_argument("--cluster", metavar="NAME", help="a study of a cluster; the same as tuningstudy/NAME")
+    report.add_argument("-n", "--namespace", metavar="NS", help="of the cluster; default: the context's")
+    report.add_argument("--context", metavar="NAME", help="of the kubeconfig; default: its current one")
+    report.add_argument("--kubeconfig", metavar="PATH", help="default: $KUBECONFIG, else ~/.kube/config")
+    report.add_argument(
+        "--report",
+        type=Path,
+        metavar="PATH",
+        help="where the HTML report goes; default: report.html in DIR, NAME.html for a study of a cluster",
     )
 
     imported = verbs.add_parser(

@@ -1,12 +1,15 @@
-"""`tuning report`, and the report at the end of `tuning run`."""
+"""`tuning report`, of a study on this machine or of one on a cluster, and the report at the end of `tuning run`."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from tuning_operator.cli.cluster_study import Asked, ClusterError, Found, name_of, read
 from tuning_operator.cli.main import BAD_INPUT, SUCCEEDED
 from tuning_operator.cli.places import ledgers
-from tuning_operator.cli.report.data import report_data
+from tuning_operator.cli.report.data import ReportData, report_data
 from tuning_operator.cli.report.figures import figures
 from tuning_operator.cli.report.page import page
 from tuning_operator.cli.summary import weights
@@ -15,14 +18,31 @@ from tuning_operator.local.records import study_resource, trial_resource
 
 
 def report(options: argparse.Namespace) -> int:
+    name = options.cluster or name_of(options.place)
     try:
-        found = ledgers(options.place)
-    except LedgerError as error:
+        return _of_cluster(name, options) if name is not None else _of_this_machine(options)
+    except (LedgerError, ClusterError) as error:
         print(error, file=sys.stderr)
-        return BAD_INPUT
+    except OSError as error:
+        print(f"the report could not be written: {error}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def write(ledger: Ledger, path: Path) -> None:
+    _write(
+        report_data(
+            study_resource(ledger.study, dict(ledger.status)),
+            [trial_resource(trial, ledger.study) for trial in ledger.trials],
+            files={"ledger": str(ledger.directory), **{name: str(file) for name, file in weights(ledger).items()}},
+        ),
+        path,
+    )
+
+
+def _of_this_machine(options: argparse.Namespace) -> int:
+    found = ledgers(options.place)
     if options.report is not None and len(found) > 1:
-        print(f"--report {options.report}: there are {len(found)} studies here; name one", file=sys.stderr)
-        return BAD_INPUT
+        raise LedgerError(f"--report {options.report}: there are {len(found)} studies here; name one")
     for ledger in found:
         path = options.report or ledger.directory / "report.html"
         write(ledger, path)
@@ -30,10 +50,33 @@ def report(options: argparse.Namespace) -> int:
     return SUCCEEDED
 
 
-def write(ledger: Ledger, path: Path) -> None:
-    data = report_data(
-        study_resource(ledger.study, dict(ledger.status)),
-        [trial_resource(trial, ledger.study) for trial in ledger.trials],
-        files={"ledger": str(ledger.directory), **{name: str(file) for name, file in weights(ledger).items()}},
-    )
+def _of_cluster(name: str, options: argparse.Namespace) -> int:
+    found = read(Asked(name, options.namespace, options.kubeconfig, options.context))
+    path: Path = options.report or Path(f"{name}.html")
+    try:
+        data = report_data(found.study, found.trials, files=_where(found))
+    except ValidationError as error:
+        raise ClusterError(
+            f"{name}: this version of tuning does not understand the study ({error.errors()[0]['msg']}); "
+            "use the version of the operator in the cluster"
+        ) from error
+    _write(data, path)
+    print(path)
+    return SUCCEEDED
+
+
+def _where(found: Found) -> dict[str, str]:
+    spec, status = found.study["spec"], found.study.get("status", {})
+    where = {"study": f"{found.study['metadata']['name']} in namespace {found.namespace}"}
+    claim = spec["trial"].get("checkpoints", {}).get("claimName")
+    checkpoint = status.get("best", {}).get("checkpoint")
+    if claim and checkpoint:
+        where["best checkpoint"] = f"{checkpoint} in claim {claim}"
+    final = status.get("final", {})
+    for name, path in final.get("artifacts", {}).items():
+        where[name] = f"{final['trial']}/{path}" + (f" in claim {claim}" if claim else "")
+    return where
+
+
+def _write(data: ReportData, path: Path) -> None:
     path.write_text(page(data, figures(data)), encoding="utf-8")
