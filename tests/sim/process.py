@@ -14,7 +14,7 @@ from tests.sim.clock import Clock, Pause, Steps
 from tests.sim.nodes import Faults
 from tests.sim.world import ApiError, ExistsError, Key, NotFoundError, RefusedError, World
 from tuning_operator.core.decide import decide
-from tuning_operator.core.history import observations, running
+from tuning_operator.core.history import told
 from tuning_operator.core.model import (
     Action,
     CreateTrial,
@@ -27,7 +27,7 @@ from tuning_operator.core.model import (
     StopRun,
 )
 from tuning_operator.search.suggest import problem, suggest
-from tuning_operator.search.types import Suggestion
+from tuning_operator.search.types import Observation, Suggestion
 
 
 class CrashError(Exception):
@@ -51,7 +51,7 @@ class Operator:
         self._touched: dict[Key, float] = {}
         """When it last wrote a Job, or was told that it exists: nothing older of it is believed."""
         self._suggestions: dict[int, Suggestion] = {}
-        self._known = -1
+        self._known: tuple[Observation, ...] | None = None
         self._exhausted = False
         self._problems: dict[int, StartProblem] = {}
 
@@ -106,23 +106,23 @@ class Operator:
         """As the product does it: some time later than asked for, from what is known then. Returns whether there is
         news.
         """
-        history = observations(snapshot)
-        if len(history) != self._known:
-            self._known, self._exhausted = len(history), False
+        known = told(snapshot)
+        if known.history != self._known:
+            self._known, self._exhausted = known.history, False
             self._suggestions = {}
         wanted = [number for number in plan.suggest if number not in self._suggestions]
         if not wanted:
             return False
         yield Pause(self.rng.uniform(0.0, 0.05))
         task = problem(snapshot.study.spec, study_uid=self.world.uid)
-        under_way = running(snapshot) | {
+        under_way = known.running | {
             action.number: action.suggestion.parameters for action in plan.actions if isinstance(action, CreateTrial)
         }
         for number in plan.suggest:
             if number not in self._suggestions:
                 made = suggest(
                     task,
-                    history=history,
+                    history=known.history,
                     running=under_way | {n: s.parameters for n, s in self._suggestions.items()},
                     number=number,
                 )

@@ -141,6 +141,8 @@ class World:
             disruptions=action.disruptions,
             accelerator_seconds=action.accelerator_seconds,
             started_at=action.started_at,
+            rungs=action.rungs,
+            replicates=action.replicates,
         )
         if isinstance(action, RecordResult):
             trial = replace(trial, recorded_state=action.result.state, result=action.result, ended_at=action.ended_at)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuning_operator.api.study import WarmStart
-from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.api.trial import TrialState
 from tuning_operator.cluster.act import Actor
 from tuning_operator.cluster.errors import ApiError
 from tuning_operator.cluster.gather import gather, holes
@@ -26,7 +26,7 @@ from tuning_operator.cluster.statuses import Statuses, unreadable_status
 from tuning_operator.cluster.store import Key, Known, Store
 from tuning_operator.cluster.warmstart import Teachers
 from tuning_operator.core.decide import decide
-from tuning_operator.core.history import observations
+from tuning_operator.core.history import told
 from tuning_operator.core.model import Action, CreateTrial, Event, Plan, RecordAttempt, Snapshot, StartRun, Study, Trial
 from tuning_operator.search.lookahead import Inputs, LookAhead
 from tuning_operator.search.suggest import Problem
@@ -231,12 +231,8 @@ class Worker:
         ready, now = self._lookahead.ready(known.uid), time.monotonic()
         memory.hungry = numbers[0] not in ready
         memory.wished = {number: memory.wished.get(number, now) for number in numbers if number not in ready}
-        running = {
-            trial.number: trial.suggestion.parameters
-            for trial in snapshot.trials
-            if trial.result is None and trial.role is Role.SEARCH
-        }
-        self._lookahead.request(known.uid, Inputs(memory.problem, observations(snapshot), running), numbers)
+        what = told(snapshot)
+        self._lookahead.request(known.uid, Inputs(memory.problem, what.history, what.running), numbers)
 
 
 def _without_haste(

@@ -18,6 +18,8 @@ ACCELERATOR_HOURS_REACHED: Final = "AcceleratorHoursReached"
 TRIALS_COMPLETED: Final = "TrialsCompleted"
 SPACE_EXHAUSTED: Final = "SpaceExhausted"
 SEARCH_CLOSED: Final = "SearchClosed"
+DRAINED: Final = frozenset({TRIALS_COMPLETED, SPACE_EXHAUSTED, SEARCH_CLOSED})
+"""Ends at which nothing was left to do."""
 _SIGNS: Final = {Goal.MAXIMIZE: ">=", Goal.MINIMIZE: "<="}
 
 
@@ -37,6 +39,7 @@ class Search:
     total: int
     """Trials created."""
     unfinished: int
+    """Trials without a result; of paused ones those alone that may still go on."""
     live_seconds: float
     """Accelerator seconds of the attempts that run now."""
     full: bool

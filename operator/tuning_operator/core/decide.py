@@ -10,12 +10,13 @@ from typing import Final
 from tuning_operator.api.trial import Role
 from tuning_operator.core import confirm
 from tuning_operator.core import final as final_run
-from tuning_operator.core.budgets import End, Search, next_limit, room, search_end
+from tuning_operator.core.budgets import DRAINED, End, Search, next_limit, room, search_end
 from tuning_operator.core.desk import Desk
 from tuning_operator.core.events import events_of
 from tuning_operator.core.history import nothing_left
-from tuning_operator.core.lifecycle import accelerator_seconds, accelerators, stopped
+from tuning_operator.core.lifecycle import accelerator_seconds, accelerators, not_promoted, stopped
 from tuning_operator.core.model import Action, Plan, Snapshot, StartRun, Trial
+from tuning_operator.core.rungs import ladder
 from tuning_operator.core.stalls import Hindrances, hindrances
 from tuning_operator.core.starts import Starts, look_ahead, next_number, starts
 from tuning_operator.core.status import Projection, project
@@ -31,13 +32,15 @@ def decide(snapshot: Snapshot, now: float) -> Plan:
         # Owner references take everything along; whatever is written now would only be in the way.
         return Plan(actions=(), status=snapshot.previous_status, finished=True)
     spec = snapshot.study.spec
-    desk = Desk(look(snapshot), spec, now)
+    desk = Desk(look(snapshot), spec, now, ladder=ladder(spec, snapshot.trials))
     desk.look_at_all()
     tally = _tally(desk)
     search = _search(snapshot, desk)
     end = search_end(spec, tally, search, now=now)
     if end is not None:
         _end_search(desk, end, tally)
+    else:
+        _end_hopeless(desk, search, tally)
     _stop_unwanted_final(desk)
     if spec.suspend:
         desk.suspend()
@@ -79,32 +82,56 @@ def _tally(desk: Desk) -> Tally:
     for each in desk.opens.values():
         if each.trial.role is Role.SEARCH:
             tally.spend(each.trial)
+            if each.trial.rungs and not desk.spec.constraints:
+                tally.stands(each.trial, {})
     return tally
 
 
 def _search(snapshot: Snapshot, desk: Desk) -> Search:
-    unfinished = [each for each in desk.opens.values() if each.trial.role is Role.SEARCH]
+    search = [each for each in desk.opens.values() if each.trial.role is Role.SEARCH]
+    unfinished = [each for each in search if not each.paused or each.blocked]
     full = room(desk.spec, desk.view.total) == 0
     asked = not full and not unfinished and next_number(snapshot) not in snapshot.suggestions
+    exhausted = asked and nothing_left(snapshot)
+    closed = desk.view.final is not None or bool(desk.further)
+    going_on = 0
+    if desk.ladder is not None and not unfinished and search and (full or exhausted or closed):
+        going_on = len(desk.ladder.promotable())
     return Search(
         total=desk.view.total,
-        unfinished=len(unfinished),
+        unfinished=len(unfinished) + going_on,
         live_seconds=sum(
             accelerator_seconds(desk.spec, each.run, desk.now)
             for each in unfinished
             if each.run is not None and each.live
         ),
         full=full,
-        exhausted=asked and nothing_left(snapshot),
-        closed=desk.view.final is not None or bool(desk.further),
+        exhausted=exhausted,
+        closed=closed,
     )
 
 
 def _end_search(desk: Desk, end: End, tally: Tally) -> None:
     """Every end stops what still runs. Only values that are on their way are waited for: they may be the best."""
     for each in list(desk.opens.values()):
-        if each.trial.role is Role.SEARCH and not each.ended:
+        if each.trial.role is not Role.SEARCH or each.ended:
+            continue
+        if each.paused and end.reason in DRAINED:
+            why = "the search is over, and others were better there"
+            desk.stop(each, not_promoted(desk.spec, each.trial, why=why))
+        else:
             desk.stop(each, stopped(desk.spec, each.run, reason=end.reason, message=end.message))
+        tally.add(desk.results[-1][0])
+
+
+def _end_hopeless(desk: Desk, search: Search, tally: Tally) -> None:
+    """Paused trials that nothing can promote any more make room: for people, and of their checkpoints."""
+    if desk.ladder is None or not any(each.paused for each in desk.opens.values()):
+        return
+    for number in desk.ladder.hopeless(complete=search.full or search.exhausted or search.closed):
+        each = desk.opens.get(number)
+        if each is not None and each.paused and not each.blocked:
+            desk.stop(each, not_promoted(desk.spec, each.trial, why="too many others were better there"))
             tally.add(desk.results[-1][0])
 
 

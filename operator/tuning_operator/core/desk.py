@@ -9,20 +9,33 @@ from typing import Final
 
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import Role, TrialState
-from tuning_operator.core.lifecycle import Again, accelerator_seconds, judge, never_started, plateau, timed_out
+from tuning_operator.core.lifecycle import (
+    Again,
+    accelerator_seconds,
+    judge,
+    never_started,
+    plateau,
+    timed_out,
+    unpromising,
+)
 from tuning_operator.core.model import Action, RecordAttempt, RecordResult, Result, Run, RunState, StopRun, Trial
+from tuning_operator.core.rungs import Ladder, ends_at
 from tuning_operator.core.stalls import own_fault
 from tuning_operator.core.times import seconds
 from tuning_operator.core.view import Open, View
+from tuning_operator.search.schedulers.table import Verdict
+from tuning_trial import exit_codes
+from tuning_trial.report import Report
 
 GONE: Final = "its Job or pod is gone, and its end was not seen"
 
 
 class Desk:
-    def __init__(self, view: View, spec: StudySpec, now: float) -> None:
+    def __init__(self, view: View, spec: StudySpec, now: float, *, ladder: Ladder | None) -> None:
         self.view = view
         self.spec = spec
         self.now = now
+        self.ladder = ladder
         self.opens = {each.trial.number: each for each in view.open}
         """Trials that stay without a result."""
         self.results: list[tuple[Trial, Run | None]] = []
@@ -39,7 +52,8 @@ class Desk:
     def look_at_all(self) -> None:
         """Results, next attempts and timeouts, in the order in which things ended."""
         for each in sorted(self.opens.values(), key=self._end):
-            self._look_at(each)
+            if not (each.paused and each.earlier is None):
+                self._look_at(each)
 
     def stop(self, each: Open, result: Result) -> None:
         """Gives a trial its result, and stops what runs of it. A live run keeps its slot until it is gone."""
@@ -53,9 +67,15 @@ class Desk:
                 self._stop_run(each.run, "Suspended")
                 self._go_on(each, each.run, None)
 
+    def promote(self, number: int) -> None:
+        """Sends a paused trial on its way to the next rung."""
+        self._passed(self.opens[number])
+
     def record_of(self, number: int) -> RecordAttempt | None:
         """What is to be written of a trial without a result; None if its status says so already."""
         trial, before = self.opens[number].trial, self._before[number]
+        if trial is before:
+            return None
         record = _record(trial)
         return None if record == _record(before) else record
 
@@ -70,6 +90,8 @@ class Desk:
                 trial.accelerator_seconds,
                 trial.started_at,
                 self.now if trial.ended_at is None else trial.ended_at,
+                trial.rungs,
+                trial.replicates,
             )
             for trial, run in self.results
             if trial.result is not None
@@ -95,12 +117,14 @@ class Desk:
         return (self.now if ended is None else ended, each.trial.number)
 
     def _look_at(self, each: Open) -> None:
-        run = self._vanished(each) if each.vanished else each.run
+        if each.vanished:
+            each = replace(each, run=self._vanished(each))
+        run = each.run
         blame = own_fault(each, self.spec, proven=self.proven, now=self.now)
         if blame is not None:
             self.stop(each, never_started(self.spec, reason=blame.reason, message=blame.message))
         elif run is None:
-            return
+            self._climb(each)
         elif run.state is RunState.ENDED:
             self._ended(each, run)
         elif run.state is RunState.RUNNING and self._overdue(run):
@@ -114,7 +138,9 @@ class Desk:
                 recorded_state=TrialState.RUNNING,
                 started_at=each.trial.started_at or run.started_at,
             )
-            self.opens[trial.number] = replace(each, trial=trial)
+            each = self.opens[trial.number] = replace(each, trial=trial)
+            if not self._about_to_stop(each, run):
+                self._climb(each)
 
     def _vanished(self, each: Open) -> Run:
         """Of later attempts not even the start is known; they cost nothing, rather than days that the operator was
@@ -132,13 +158,72 @@ class Desk:
         )
 
     def _ended(self, each: Open, run: Run) -> None:
+        if self._stands_at_its_rung(each, run):
+            after = self._climb(each)
+            if after is not None:
+                self._go_on(after, run, None)
+            return
         verdict = judge(each.trial, run, self.spec, now=self.now, proven=self.proven)
         if verdict.result is not None:
             self._finish(each, run, verdict.result)
         elif verdict.again is not None:
-            self._go_on(each, run, verdict.again)
+            after = self._climb(each)
+            if after is not None:
+                self._go_on(after, run, verdict.again)
         elif verdict.wait_until is not None:
             self.times.append(verdict.wait_until)
+
+    def _climb(self, each: Open) -> Open | None:
+        """Takes up what was reported of further rungs, and what follows from it. None if it has to leave its slot."""
+        if self.ladder is None or each.trial.role is not Role.SEARCH:
+            return each
+        trial = self.ladder.reached(each.trial, _reports(each))
+        if trial is each.trial:
+            return each
+        each = self.opens[trial.number] = replace(each, trial=trial)
+        verdict = self.ladder.judge(trial)
+        if verdict is Verdict.GO_ON:
+            return self._passed(each)
+        if verdict is Verdict.STOP:
+            self.stop(each, unpromising(self.spec, trial, each.run or each.earlier))
+        else:
+            self._pause(each)
+        return None
+
+    def _passed(self, each: Open) -> Open:
+        last = replace(each.trial.rungs[-1], promoted=True)
+        trial = replace(each.trial, rungs=(*each.trial.rungs[:-1], last))
+        if trial.recorded_state is TrialState.PAUSED:
+            trial = replace(trial, recorded_state=TrialState.PENDING)
+        each = self.opens[trial.number] = replace(each, trial=self._known(trial))
+        return each
+
+    def _pause(self, each: Open) -> None:
+        """Its slot goes to another one; this counts against nothing."""
+        run = each.run
+        trial = replace(self._spent(each.trial, run), recorded_state=TrialState.PAUSED)
+        if run is not None:
+            self._stop_run(run, "Paused")
+            trial = replace(trial, attempt=run.attempt + 1)
+            each = replace(each, run=None, earlier=run, problem=None)
+        self.opens[trial.number] = replace(each, trial=self._known(trial))
+
+    def _about_to_stop(self, each: Open, run: Run) -> bool:
+        """It has reached the step at which it ends by itself, and gets the time to save its checkpoint. A program that
+        goes on all the same is stopped at its next step.
+        """
+        step = None if self.ladder is None else ends_at(self.spec, each.trial)
+        return step is not None and run.report is not None and run.report.step == step
+
+    def _stands_at_its_rung(self, each: Open, run: Run) -> bool:
+        if self.ladder is None or run.exit_code != exit_codes.STOPPED or each.trial.role is not Role.SEARCH:
+            return False
+        step = ends_at(self.spec, each.trial)
+        reached = self.ladder.reached(each.trial, _reports(each)).rungs
+        return step is not None and bool(reached) and reached[-1].budget >= step
+
+    def _known(self, trial: Trial) -> Trial:
+        return trial if self.ladder is None else self.ladder.put(trial)
 
     def _overdue(self, run: Run) -> bool:
         if self.spec.trial.timeout is None or run.started_at is None:
@@ -150,6 +235,11 @@ class Desk:
     def _finish(self, each: Open, run: Run | None, result: Result) -> None:
         ended = run.ended_at if run is not None and run.ended_at is not None else self.now
         trial = replace(self._spent(each.trial, run), result=result, recorded_state=result.state, ended_at=ended)
+        if self.ladder is not None and trial.role is Role.SEARCH:
+            trial = self.ladder.reached(trial, _reports(each))
+            if result.state is TrialState.SUCCEEDED:
+                trial = self.ladder.completed(trial, result.values)
+            self.ladder.put(trial)
         self.results.append((trial, run))
         del self.opens[trial.number]
 
@@ -162,7 +252,7 @@ class Desk:
             retries=each.trial.retries + (why is Again.RETRY),
             disruptions=each.trial.disruptions + (why is Again.DISRUPTION),
         )
-        self.opens[trial.number] = replace(each, trial=trial, run=None, earlier=run, problem=None)
+        self.opens[trial.number] = replace(each, trial=self._known(trial), run=None, earlier=run, problem=None)
 
     def _spent(self, trial: Trial, run: Run | None) -> Trial:
         if run is None:
@@ -175,6 +265,11 @@ class Desk:
             self.stops.append(StopRun(run.trial, run.attempt, reason))
 
 
+def _reports(each: Open) -> tuple[Report | None, ...]:
+    """What the attempts said that are still seen, the earlier one first."""
+    return tuple(None if run is None else run.report for run in (each.earlier, each.run))
+
+
 def _record(trial: Trial) -> RecordAttempt:
     return RecordAttempt(
         trial.number,
@@ -184,4 +279,6 @@ def _record(trial: Trial) -> RecordAttempt:
         trial.disruptions,
         trial.accelerator_seconds,
         trial.started_at,
+        trial.rungs,
+        trial.replicates,
     )

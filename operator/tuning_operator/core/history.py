@@ -1,34 +1,52 @@
 """The ledger as the search is told it."""
 
+from collections import Counter
+from dataclasses import dataclass
+
+from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import Role, TrialState
-from tuning_operator.core.model import Snapshot
+from tuning_operator.core.model import Snapshot, Trial
+from tuning_operator.core.objectives import violation
+from tuning_operator.core.rungs import NOT_PROMOTED, UNPROMISING, ladder
 from tuning_operator.search.space import compile_space
 from tuning_operator.search.types import Observation, Parameters
 
 UNTOLD = frozenset({"TooManyDisruptions"})
 """Failures that say nothing about the parameters."""
+_LOSERS = frozenset({UNPROMISING, NOT_PROMOTED})
+"""Reasons of stops that are a verdict on the parameters; other stopped points may come again."""
+_LEAST = 8
+"""Values that a rung must have before the search learns from it, and not from a lower one."""
 
 
-def observations(snapshot: Snapshot) -> tuple[Observation, ...]:
-    """Results of earlier studies, then recorded trials by number. Stopped ones, and those lost without their fault, are
-    not told: their points may come again.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the search knows: results, and the parameters of the trials that have none yet, by number."""
+
+    history: tuple[Observation, ...]
+    running: dict[int, Parameters]
+
+
+def told(snapshot: Snapshot) -> Told:
+    """Results of earlier studies first, then the trials of this search by number.
+
+    With rungs, every trial's value is that of one rung, the highest that enough trials have reached: values of
+    different budgets cannot be compared. A trial that stands there counts as known, though it may run on.
     """
-    metrics = [objective.metric for objective in snapshot.study.spec.objectives]
-    told = [*snapshot.earlier]
+    spec = snapshot.study.spec
+    metrics = [objective.metric for objective in spec.objectives]
+    level = _level(spec, snapshot.trials)
+    history: list[Observation] = list(snapshot.earlier)
+    running: dict[int, Parameters] = {}
     for trial in snapshot.trials:
-        result = trial.result
-        if (
-            result is None
-            or trial.role is not Role.SEARCH
-            or result.state is TrialState.STOPPED
-            or result.reason in UNTOLD
-        ):
+        if trial.role is not Role.SEARCH:
             continue
-        values = None
-        if result.state is TrialState.SUCCEEDED and all(metric in result.values for metric in metrics):
-            values = tuple(result.values[metric] for metric in metrics)
-        told.append(Observation(trial.number, trial.suggestion.parameters, values, result.infeasible))
-    return tuple(told)
+        observation = _observation(trial, spec, metrics, level)
+        if observation is not None:
+            history.append(observation)
+        elif trial.result is None:
+            running[trial.number] = trial.suggestion.parameters
+    return Told(tuple(history), running)
 
 
 def nothing_left(snapshot: Snapshot) -> bool:
@@ -42,14 +60,53 @@ def nothing_left(snapshot: Snapshot) -> bool:
         return snapshot.exhausted
     if len(snapshot.trials) < space.size:
         return False
-    tried = {space.key(observation.parameters) for observation in observations(snapshot) if observation.number >= 0}
+    tried = {space.key(trial.suggestion.parameters) for trial in snapshot.trials if _tried(trial)}
     return len(tried - {None}) >= space.size
 
 
-def running(snapshot: Snapshot) -> dict[int, Parameters]:
-    """Parameters of the trials that have no result yet, by number."""
-    return {
-        trial.number: trial.suggestion.parameters
-        for trial in snapshot.trials
-        if trial.result is None and trial.role is Role.SEARCH
-    }
+def _tried(trial: Trial) -> bool:
+    """Whether its point need not come again."""
+    if trial.role is not Role.SEARCH:
+        return False
+    result = trial.result
+    if result is None:
+        return trial.recorded_state is TrialState.PAUSED
+    return result.reason not in UNTOLD and (result.state is not TrialState.STOPPED or result.reason in _LOSERS)
+
+
+def _level(spec: StudySpec, trials: tuple[Trial, ...]) -> int | None:
+    """The budget whose values the search learns from; None where all trials train to their end."""
+    if ladder(spec, trials) is None:
+        return None
+    reached = Counter(
+        rung.budget
+        for trial in trials
+        if trial.rungs and trial.role is Role.SEARCH
+        for rung in trial.rungs
+        if not rung.infeasible
+    )
+    least = max(_LEAST, len(spec.parameters) + 1)
+    return max((budget for budget, count in reached.items() if count >= least), default=min(reached, default=0))
+
+
+def _observation(trial: Trial, spec: StudySpec, metrics: list[str], level: int | None) -> Observation | None:
+    """None for a trial of which nothing is known yet, or that says nothing about its point."""
+    result = trial.result
+    found = None if result is None or result.state is not TrialState.SUCCEEDED else result.values
+    infeasible = result is not None and result.infeasible
+    if level is not None:
+        rung = next((rung for rung in trial.rungs if rung.budget == level), None)
+        found = None if rung is None else rung.values
+        infeasible = infeasible or any(rung.infeasible for rung in trial.rungs)
+    values = None
+    if found is not None and all(metric in found for metric in metrics):
+        values = tuple([found[metric] for metric in metrics])
+    if not _tried(trial) and (values is None or (result is not None and result.reason in UNTOLD)):
+        return None
+    broken = 0.0
+    if spec.constraints and result is not None and result.state is TrialState.SUCCEEDED:
+        broken = violation(spec.constraints, result.metrics)
+    suggestion = trial.suggestion
+    return Observation(
+        trial.number, suggestion.parameters, values, infeasible, violation=broken, generation=suggestion.generation
+    )

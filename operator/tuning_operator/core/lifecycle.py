@@ -4,7 +4,7 @@ Stops that we ask for ourselves (end of the study, suspension, timeout) are reco
 never classified here: whatever ends here ended without us.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -12,6 +12,7 @@ from tuning_operator.api.study import Evaluate, StudySpec
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.core.model import Result, Run, Trial
 from tuning_operator.core.objectives import broken_constraints, metrics_of, summarize
+from tuning_operator.core.rungs import NOT_PROMOTED, UNPROMISING, generation_done
 from tuning_trial import exit_codes
 from tuning_trial.report import Report
 
@@ -70,6 +71,8 @@ def judge(trial: Trial, run: Run, spec: StudySpec, *, now: float, proven: bool) 
         return _failed(spec, run, "OutOfMemory", message, infeasible=True)
     if code == exit_codes.DONE and not (run.disrupted and not _done(run.report)):
         return _done_verdict(trial, run, spec, now=now)
+    if code == exit_codes.STOPPED and generation_done(spec, trial, run.report):
+        return _done_verdict(trial, run, spec, now=now)
     if run.disrupted or (code is None and run.reason not in _START_REASONS):
         return _again(trial, run, spec, Again.DISRUPTION)
     if code in (exit_codes.TRY_AGAIN, exit_codes.STOPPED):
@@ -102,6 +105,25 @@ def timed_out(spec: StudySpec, run: Run) -> Result:
 def stopped(spec: StudySpec, run: Run | None, *, reason: str, message: str) -> Result:
     """The result of a trial that is not needed any more. What it reported is kept, but never counts for the best."""
     return _result(spec, None if run is None else run.report, TrialState.STOPPED, reason, message)
+
+
+def unpromising(spec: StudySpec, trial: Trial, run: Run | None) -> Result:
+    """The result of a trial that its scheduler ends at the rung it has just reached."""
+    last = trial.rungs[-1]
+    if last.infeasible:
+        message = f"a value at step {last.budget} is NaN or infinite"
+    else:
+        reached = ", ".join(f"{metric} {value:.6g}" for metric, value in last.values.items())
+        message = f"{reached} at step {last.budget} is not among the best there (scheduler.name: {spec.scheduler.name})"
+    report = None if run is None else run.report
+    return _result(spec, report, TrialState.STOPPED, UNPROMISING, message, infeasible=last.infeasible)
+
+
+def not_promoted(spec: StudySpec, trial: Trial, *, why: str) -> Result:
+    """The result of a paused trial that will not go on; with what it reached."""
+    last = trial.rungs[-1]
+    result = _result(spec, None, TrialState.STOPPED, NOT_PROMOTED, f"paused at step {last.budget}: {why}")
+    return replace(result, values=dict(last.values), step=last.budget)
 
 
 def never_started(spec: StudySpec, *, reason: str, message: str) -> Result:

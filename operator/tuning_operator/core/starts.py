@@ -1,4 +1,4 @@
-"""What may start now: trials that wait for their next attempt first, then new ones, or the final run.
+"""What may start now: trials that wait for their next attempt, then promoted ones, then new ones, or the final run.
 
 Slots are counted by what is really there: a run that is being stopped keeps its slot until it is gone (P2), and so does
 every trial that waits for a start, because its run may exist without having been seen yet.
@@ -49,6 +49,7 @@ def starts(
     if hindered.any:
         return found
     if end is None:
+        _promote(found, desk)
         _create(found, snapshot, search, now=desk.now)
     else:
         _create_further(found, snapshot, desk=desk, tally=tally)
@@ -86,6 +87,20 @@ def _continue(found: Starts, desk: Desk, hindered: Hindrances) -> None:
             found.times.append(at)
         else:
             found.restarts.append(each.trial.number)
+
+
+def _promote(found: Starts, desk: Desk) -> None:
+    """Paused trials that may go on; one whose earlier attempt is not gone yet holds a slot by that, and waits."""
+    if desk.ladder is None or found.free <= 0 or not any(each.paused for each in desk.opens.values()):
+        return
+    for number in desk.ladder.promotable():
+        if found.free <= 0:
+            break
+        each = desk.opens.get(number)
+        if each is not None and each.paused and not each.blocked:
+            desk.promote(number)
+            found.restarts.append(number)
+            found.free -= 1
 
 
 def _create(found: Starts, snapshot: Snapshot, search: Search, *, now: float) -> None:

@@ -5,7 +5,7 @@ clock alone. Bounded in size: counts, the best, the front's head; the ledger is 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from tuning_operator.core.leaders import Leader
 from tuning_operator.core.model import Run, Snapshot, Trial
 from tuning_operator.core.naming import trial_name
 from tuning_operator.core.objectives import METRICS_MAX
+from tuning_operator.core.rungs import rung_table
 from tuning_operator.core.stalls import Hindrances
 from tuning_operator.core.starts import Starts
 from tuning_operator.core.tally import Tally
@@ -62,6 +63,10 @@ def project(p: Projection) -> dict[str, Any]:
         "acceleratorSeconds": round(p.tally.accelerator_seconds + _final_cost(p), 3),
     }
     status.update(_best(p))
+    if p.desk.ladder is not None:
+        rungs = rung_table(p.snapshot.study.spec, p.desk.ladder, _search_trials(p))
+        if rungs:
+            status["rungs"] = rungs
     algorithm = _algorithm(p)
     if algorithm:
         status["algorithm"] = algorithm
@@ -76,6 +81,13 @@ def project(p: Projection) -> dict[str, Any]:
     return status
 
 
+def _search_trials(p: Projection) -> Iterator[Trial]:
+    """As the plan leaves them."""
+    yield from p.desk.view.recorded
+    yield from (trial for trial, _ in p.desk.results if trial.role is Role.SEARCH)
+    yield from (each.trial for each in p.desk.opens.values() if each.trial.role is Role.SEARCH)
+
+
 def _counts(p: Projection) -> dict[str, int]:
     """A trial whose Job exists counts as running, unless something is known to keep it from starting.
 
@@ -83,18 +95,21 @@ def _counts(p: Projection) -> dict[str, int]:
     the status.
     """
     running = sum(1 for trial in p.begun.created if trial.role is Role.SEARCH)
-    pending = 0
+    pending = paused = 0
     for each in p.desk.opens.values():
         if each.trial.role is not Role.SEARCH:
             continue
         if each.trial.number in p.begun.restarts or (each.run is not None and not _waits_for_something(each.run)):
             running += 1
+        elif each.paused:
+            paused += 1
         else:
             pending += 1
     return {
         "total": p.total,
         "pending": pending,
         "running": running,
+        "paused": paused,
         "succeeded": p.tally.succeeded,
         "failed": p.tally.failed,
         "stopped": p.tally.stopped,
@@ -140,7 +155,8 @@ def _headline(p: Projection, counts: Mapping[str, int]) -> Headline:
 def _progress(p: Projection, counts: Mapping[str, int]) -> str:
     limit = p.snapshot.study.spec.limits.trials
     of = "" if limit is None else f" of {limit}"
-    return f"{p.tally.finished}{of} trials ended, {counts['running']} running, {counts['pending']} pending."
+    paused = f", {counts['paused']} paused" if counts["paused"] else ""
+    return f"{p.tally.finished}{of} trials ended, {counts['running']} running{paused}, {counts['pending']} pending."
 
 
 def _best(p: Projection) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tuning_operator.api.trial import TrialState
 from tuning_operator.core.leaders import Leader, Leaders
 from tuning_operator.core.model import Result, Trial
 from tuning_operator.core.objectives import broken_constraints, reached_targets
+from tuning_operator.core.rungs import NOT_PROMOTED
 
 TARGET_REACHED = "TargetReached"
 TOO_MANY_FAILURES = "TooManyFailures"
@@ -70,7 +71,7 @@ class Tally:
         if result is None:
             raise ValueError(f"trial {trial.number} has no result yet")
         self.spend(trial)
-        if trial.ended_at is not None and trial.ended_at > self.last_end:
+        if trial.ended_at is not None and trial.ended_at > self.last_end and result.reason != NOT_PROMOTED:
             self.last_end = trial.ended_at
         if result.step is not None:
             self.proven = True
@@ -109,9 +110,10 @@ class Tally:
         self.stopped += 1
         self.stop_reasons.add(result.reason)
         if trial.rungs:
-            self.since_best += 1
+            # What the end itself brought about must not become another end.
+            self.since_best += result.reason != NOT_PROMOTED
             self.stands(trial, result.metrics)
-            if self.reached is None:
+            if self.reached is None and result.reason != NOT_PROMOTED:
                 self.reached = self._tired(trial)
 
     def stands(self, trial: Trial, metrics: Mapping[str, float]) -> None:

@@ -40,8 +40,13 @@ class Open:
         return self.earlier is not None and self.earlier.state is not RunState.ENDED
 
     @property
+    def paused(self) -> bool:
+        """It stands at a rung, and no attempt of it is to be started."""
+        return self.run is None and self.trial.recorded_state is TrialState.PAUSED
+
+    @property
     def startable(self) -> bool:
-        return self.run is None and self.trial.recorded_state is not TrialState.RUNNING
+        return self.run is None and self.trial.recorded_state not in (TrialState.RUNNING, TrialState.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tuning_operator.api.study import StudySpec
-from tuning_operator.api.trial import Role
 from tuning_operator.core.decide import decide
-from tuning_operator.core.history import observations
+from tuning_operator.core.history import told
 from tuning_operator.core.model import (
     CreateTrial,
     Plan,
@@ -210,20 +209,18 @@ class Runner:
         self._search_problem = problem
 
     def _suggest(self, plan: Plan, snapshot: Snapshot) -> None:
-        results = sum(1 for trial in snapshot.trials if trial.result is not None)
-        asked = (plan.suggest, results, len(snapshot.trials), snapshot.study.generation)
+        trials = self._ledger.trials
+        results = sum(1 for trial in trials if trial.result is not None)
+        rungs = sum(len(trial.rungs) for trial in trials)
+        asked = (plan.suggest, results, rungs, len(trials), snapshot.study.generation)
         if asked == self._asked:
             return
         self._asked = asked
-        trials = self._ledger.trials
+        known = told(replace(snapshot, trials=trials))
         inputs = Inputs(
             problem=problem(snapshot.study.spec, study_uid=snapshot.study.uid),
-            history=observations(replace(snapshot, trials=trials)),
-            running={
-                trial.number: trial.suggestion.parameters
-                for trial in trials
-                if trial.result is None and trial.role is Role.SEARCH
-            },
+            history=known.history,
+            running=known.running,
         )
         self._suggestions.request(snapshot.study.uid, inputs, plan.suggest)
 
@@ -317,7 +314,7 @@ def _one_after_the_other(snapshot: Snapshot) -> Snapshot:
     Several at once fill a free slot at once, with what was suggested before the last result.
     """
     unrecorded = any(run.state is RunState.ENDED and not _recorded(run, snapshot.trials) for run in snapshot.runs)
-    results = len(observations(snapshot))
+    results = len(told(snapshot).history)
     fresh = {number: made for number, made in snapshot.suggestions.items() if made.known == results and not unrecorded}
     return replace(
         snapshot, suggestions=fresh, exhausted=snapshot.exhausted and len(fresh) == len(snapshot.suggestions)

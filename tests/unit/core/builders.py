@@ -285,6 +285,8 @@ class Doing:
                     disruptions=action.disruptions,
                     accelerator_seconds=action.accelerator_seconds,
                     started_at=action.started_at,
+                    rungs=action.rungs,
+                    replicates=action.replicates,
                 )
             case RecordResult():
                 assert trials[action.trial].result is None, f"trial {action.trial} gets a second result"
@@ -296,6 +298,8 @@ class Doing:
                     disruptions=action.disruptions,
                     accelerator_seconds=action.accelerator_seconds,
                     started_at=action.started_at,
+                    rungs=action.rungs,
+                    replicates=action.replicates,
                     ended_at=action.ended_at,
                 )
         self.scene = self.scene._with(

@@ -7,8 +7,7 @@ import pytest
 
 from tests.unit.core.builders import a_report, a_spec, a_study, failed, recorded, running, succeeded, was_stopped
 from tuning_operator.api.trial import Role, TrialState
-from tuning_operator.core.history import nothing_left, observations
-from tuning_operator.core.history import running as running_parameters
+from tuning_operator.core.history import nothing_left, told
 from tuning_operator.core.model import Result
 from tuning_operator.core.naming import job_name, trial_name
 from tuning_operator.core.objectives import summarize
@@ -99,9 +98,14 @@ def test_what_the_search_is_told() -> None:
         running(),
         succeeded(0.9, role=Role.FINAL),
     )
-    told = [(each.number, each.values, each.infeasible) for each in observations(scene.snapshot)]
-    assert told == [(0, (0.5,), False), (1, None, True), (2, None, False), (5, (0.9,), True)]
-    assert list(running_parameters(scene.snapshot)) == [6]
+    found = told(scene.snapshot)
+    assert [(each.number, each.values, each.infeasible) for each in found.history] == [
+        (0, (0.5,), False),
+        (1, None, True),
+        (2, None, False),
+        (5, (0.9,), True),
+    ]
+    assert list(found.running) == [6]
 
 
 def test_a_space_is_exhausted_when_the_ledger_says_so() -> None:

@@ -1,0 +1,207 @@
+"""What trials reached at their rungs, and what follows from it: the scheduler's words, on the ledger's values.
+
+A scheduler decides from committed values alone. So a value is recorded together with what followed from it, once, and
+every later decision finds both as they were, whatever was lost in between. Knows nothing of runs and slots.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from tuning_operator.api.scheduling import SchedulerName
+from tuning_operator.api.study import Goal, StudySpec
+from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.core.model import Rung, Trial
+from tuning_operator.search.schedulers import scheduler_for
+from tuning_operator.search.schedulers.table import Loss, Row, Scheduler, State, Verdict
+from tuning_trial.report import Report
+
+UNPROMISING: Final = "Unpromising"
+NOT_PROMOTED: Final = "NotPromoted"
+RUNGS_SHOWN: Final = 64
+"""Most lines of the table in the status."""
+
+
+def until(spec: StudySpec, trial: Trial) -> int | None:
+    """The step at which this attempt is to stop by itself, saving a checkpoint; the full budget: it trains to its end.
+
+    None where the study has no fidelity.
+    """
+    if spec.fidelity is None:
+        return None
+    full = spec.fidelity.max
+    if trial.role is not Role.SEARCH:
+        return full
+    if _generations(spec):
+        return min(((trial.suggestion.generation or 0) + 1) * spec.fidelity.min, full)
+    scheduler = scheduler_for(spec)
+    if scheduler is None:
+        return full
+    passed = sum(rung.promoted for rung in trial.rungs)
+    return min(full, scheduler.until(trial.number, passed - 1))
+
+
+def budgets(spec: StudySpec, trial: Trial) -> tuple[int, ...]:
+    """The steps at which the trial's values are looked at, rising; the last one ends it."""
+    if spec.fidelity is None:
+        return ()
+    scheduler = None if trial.role is not Role.SEARCH or _generations(spec) else scheduler_for(spec)
+    if scheduler is None:
+        return (until(spec, trial) or spec.fidelity.max,)
+    return scheduler.rungs(trial.number)
+
+
+def ends_at(spec: StudySpec, trial: Trial) -> int | None:
+    """The step at which this attempt ends by itself without being done; None where it trains to its end."""
+    step = until(spec, trial)
+    return None if spec.fidelity is None or step == spec.fidelity.max else step
+
+
+def generation_done(spec: StudySpec, trial: Trial, report: Report | None) -> bool:
+    """Whether a member of a population has trained as long as its generation does: that is its whole budget."""
+    step = until(spec, trial) if _generations(spec) and trial.role is Role.SEARCH else None
+    return step is not None and report is not None and report.step >= step
+
+
+class Ladder:
+    """The table of a study's search trials, as it stands in the middle of one decision."""
+
+    def __init__(self, spec: StudySpec, scheduler: Scheduler, trials: Sequence[Trial]) -> None:
+        self._spec = spec
+        self._scheduler = scheduler
+        self._trials = trials
+        self._signs = [(o.metric, -1.0 if o.goal is Goal.MAXIMIZE else 1.0) for o in spec.objectives]
+        self._changed: dict[int, Trial] = {}
+        self._rows: dict[int, Row] | None = None
+
+    def reached(self, trial: Trial, reports: Sequence[Report | None]) -> Trial:
+        """The trial with what these reports say of rungs that it has no value of yet.
+
+        Of several at once all but the last count as passed: their steps are paid for. Where one was skipped, the next
+        one's value stands for it. The full budget is left to the result.
+        """
+        known = trial.rungs[-1].budget if trial.rungs else 0
+        new: list[Rung] = []
+        waiting: list[int] = []
+        for budget in self._scheduler.rungs(trial.number)[:-1]:
+            if budget <= known:
+                continue
+            waiting.append(budget)
+            values = _reported(reports, budget, self._signs)
+            if values is not None:
+                new += [_rung(each, values) for each in waiting]
+                waiting = []
+        if not new:
+            return trial
+        passed = [replace(rung, promoted=True) for rung in (*trial.rungs, *new)[:-1]]
+        return self.put(replace(trial, rungs=(*passed, new[-1])))
+
+    def completed(self, trial: Trial, values: Mapping[str, float]) -> Trial:
+        """A trial that succeeded: its value is that of the full budget, and of the rungs that it had no need of."""
+        known = trial.rungs[-1].budget if trial.rungs else 0
+        rest = [Rung(budget, dict(values)) for budget in self._scheduler.rungs(trial.number) if budget > known]
+        passed = [replace(rung, promoted=True) for rung in (*trial.rungs, *rest)[:-1]]
+        return replace(trial, rungs=(*passed, rest[-1])) if rest else trial
+
+    def judge(self, trial: Trial) -> Verdict:
+        """What becomes of a trial that has just reached its last rung."""
+        if trial.rungs[-1].infeasible:
+            return Verdict.STOP  # nothing can be learned from training it on, and it is never promoted
+        self.put(replace(trial, recorded_state=TrialState.RUNNING))
+        return self._scheduler.judge(list(self._table().values()), trial.number)
+
+    def promotable(self) -> list[int]:
+        return self._scheduler.promotable(list(self._table().values()))
+
+    def hopeless(self, *, complete: bool) -> list[int]:
+        return self._scheduler.hopeless(list(self._table().values()), complete=complete)
+
+    def bracket(self, number: int) -> int:
+        return self._scheduler.bracket(number)
+
+    def put(self, trial: Trial) -> Trial:
+        """What this decision makes of a trial counts for those that are judged after it."""
+        if trial.role is Role.SEARCH:
+            self._changed[trial.number] = trial
+            if self._rows is not None:
+                self._rows[trial.number] = self._row(trial)
+        return trial
+
+    def _table(self) -> dict[int, Row]:
+        if self._rows is None:
+            self._rows = {
+                trial.number: self._row(self._changed.get(trial.number, trial))
+                for trial in self._trials
+                if trial.role is Role.SEARCH
+            }
+        return self._rows
+
+    def _row(self, trial: Trial) -> Row:
+        if trial.result is not None:
+            state = State.ENDED
+        else:
+            state = State.PAUSED if trial.recorded_state is TrialState.PAUSED else State.RUNNING
+        spoilt = trial.result is not None and trial.result.infeasible
+        losses = tuple([_loss(rung, self._signs, spoilt=spoilt) for rung in trial.rungs])
+        return Row(trial.number, losses, tuple([rung.promoted for rung in trial.rungs]), state)
+
+
+def ladder(spec: StudySpec, trials: Sequence[Trial]) -> Ladder | None:
+    """None where every trial trains to its end."""
+    scheduler = None if spec.fidelity is None or _generations(spec) else scheduler_for(spec)
+    return None if scheduler is None else Ladder(spec, scheduler, trials)
+
+
+def rung_table(spec: StudySpec, ladder: Ladder, trials: Iterable[Trial]) -> list[dict[str, Any]]:
+    """Of each bracket and rung: how many reached it, how many went on, and the best value there."""
+    reached: Counter[tuple[int, int]] = Counter()
+    promoted: Counter[tuple[int, int]] = Counter()
+    best: dict[tuple[int, int], float] = {}
+    first = spec.objectives[0]
+    better = max if first.goal is Goal.MAXIMIZE else min
+    for trial in trials:
+        if not trial.rungs:
+            continue
+        bracket = ladder.bracket(trial.number)
+        for rung in trial.rungs:
+            key = bracket, rung.budget
+            reached[key] += 1
+            promoted[key] += rung.promoted
+            value = rung.values.get(first.metric)
+            if value is not None and not rung.infeasible:
+                best[key] = better(value, best.get(key, value))
+    return [
+        {"bracket": bracket, "budget": budget, "reached": reached[key], "promoted": promoted[key]}
+        | ({"best": f"{best[key]:.6g}"} if key in best else {})
+        for key in sorted(reached)[:RUNGS_SHOWN]
+        for bracket, budget in (key,)
+    ]
+
+
+def _generations(spec: StudySpec) -> bool:
+    """With PBT each generation of a member is a trial of its own, and needs no rungs."""
+    return spec.scheduler.name is SchedulerName.PBT
+
+
+def _reported(
+    reports: Sequence[Report | None], budget: int, signs: Sequence[tuple[str, float]]
+) -> Mapping[str, float] | None:
+    """The first report's values of a rung; only those that have a word on every objective."""
+    for report in reports:
+        values = None if report is None else report.rungs.get(budget)
+        if values is not None and all(metric in values for metric, _ in signs):
+            return {metric: values[metric] for metric, _ in signs}
+    return None
+
+
+def _rung(budget: int, values: Mapping[str, float]) -> Rung:
+    finite = {metric: value for metric, value in values.items() if math.isfinite(value)}
+    return Rung(budget, finite, infeasible=len(finite) < len(values))
+
+
+def _loss(rung: Rung, signs: Sequence[tuple[str, float]], *, spoilt: bool) -> Loss:
+    if spoilt or rung.infeasible:
+        return (math.inf,) * len(signs)
+    return tuple([sign * rung.values.get(metric, math.inf * sign) for metric, sign in signs])
