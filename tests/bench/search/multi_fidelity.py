@@ -1,0 +1,328 @@
+"""What early stopping is worth on Jobs: schedulers on recorded curves, in simulated time.
+
+    python -m tests.bench.search.multi_fidelity                     # all; an hour on two cores
+    python -m tests.bench.search.multi_fidelity --tasks digits --workers 8 --start 1 --seeds 8
+
+A worker trains one trial at a time, one epoch takes one unit of time, and every start of a Job costs `--start` epochs
+more, a resumed one too. Methods get the time in which random search trains `--full` configurations to the end. Regret
+is the least validation error seen so far by anyone minus the least in the table. Printed is the mean regret at shares
+of that time, and the share at which each method reaches what random search ends with.
+
+Ours runs the code of the operator: its schedulers on its rung table, and its `suggest` on what the core tells it.
+Optuna runs as one would use it on Jobs: its TPE with a pruner, asked after each epoch; a pruned Job ends for good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import itertools
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from tests.bench.search.curves import EPOCHS, GRID, Task, load, recorded
+from tuning_operator.api.study import StudySpec
+from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.core.history import told
+from tuning_operator.core.model import Result, Rung, Snapshot, Study, Trial
+from tuning_operator.search.known import Known
+from tuning_operator.search.schedulers import scheduler_for
+from tuning_operator.search.schedulers.table import Row, State, Verdict
+from tuning_operator.search.suggest import problem, suggest
+from tuning_operator.search.types import Suggestion
+
+SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A stretch of training: this worker trains this configuration from one epoch to another."""
+
+    trial: int
+    parameters: Mapping[str, Any]
+    begin: int
+    end: int
+    fresh: bool
+    """A Job starts for it."""
+
+
+class Method(Protocol):
+    def next(self) -> Leg | None:
+        """Work for a free worker."""
+
+    def reached(self, leg: Leg, errors: Sequence[float]) -> Leg | None:
+        """A leg is over; what the same worker goes on with, if it does."""
+
+
+def simulate(method: Method, task: Task, *, workers: int, start: int, until: float) -> list[tuple[float, float]]:
+    """When which error was first seen: (time, error), falling."""
+    events: list[tuple[float, int, Leg]] = []
+    order = itertools.count()
+    idle = workers
+    now, best = 0.0, float("inf")
+    found: list[tuple[float, float]] = []
+
+    def begin(leg: Leg, at: float) -> None:
+        heapq.heappush(events, (at + (start if leg.fresh else 0) + leg.end - leg.begin, next(order), leg))
+
+    while True:
+        while idle and (leg := method.next()) is not None:
+            idle -= 1
+            begin(leg, now)
+        if not events or events[0][0] > until:
+            return found
+        now, _, leg = heapq.heappop(events)
+        errors = task.curve(leg.parameters)[leg.begin : leg.end]
+        if errors.min() < best:
+            best = float(errors.min())
+            found.append((now, best))
+        further = method.reached(leg, errors.tolist())
+        if further is not None:
+            begin(further, now)
+        else:
+            idle += 1
+
+
+class Full:
+    """Random search, every trial to its end."""
+
+    def __init__(self, seed: int) -> None:
+        import random
+
+        self._points = [dict(zip(GRID, point, strict=True)) for point in itertools.product(*GRID.values())]
+        random.Random(seed).shuffle(self._points)
+        self._number = itertools.count()
+
+    def next(self) -> Leg | None:
+        number = next(self._number)
+        return Leg(number, self._points[number], 0, EPOCHS, True) if number < len(self._points) else None
+
+    def reached(self, leg: Leg, errors: Sequence[float]) -> Leg | None:
+        return None
+
+
+@dataclass
+class Ours:
+    """The operator's schedulers and search on a ledger of its own words."""
+
+    seed: int
+    workers: int
+    scheduler: Mapping[str, Any]
+    algorithm: str = "TPE"
+    trials: dict[int, Trial] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.spec = StudySpec.model_validate(
+            {
+                "objectives": [{"metric": "error", "goal": "Minimize"}],
+                "parameters": [_parameter(name, values) for name, values in GRID.items()],
+                "algorithm": {"name": self.algorithm, "seed": self.seed},
+                "fidelity": {"parameter": "epochs", "min": 1, "max": EPOCHS, "reduction": 3},
+                "scheduler": dict(self.scheduler),
+                "limits": {"trials": 10_000, "parallel": self.workers},
+                "trial": {"trainer": {}, "checkpoints": {"claimName": "c"}},
+            }
+        )
+        found = scheduler_for(self.spec)
+        assert found is not None
+        self.scheduling = found
+        self.problem = problem(self.spec, study_uid=f"bench-{self.seed}")
+        self.known = Known(self.problem.space)
+
+    def next(self) -> Leg | None:
+        ready = self.scheduling.promotable(self._table())
+        if ready:
+            trial = self.trials[ready[0]]
+            rungs = (*trial.rungs[:-1], replace(trial.rungs[-1], promoted=True))
+            self.trials[trial.number] = trial = replace(trial, rungs=rungs, recorded_state=TrialState.RUNNING)
+            return self._leg(trial, fresh=True)
+        number = len(self.trials)
+        ledger = tuple(self.trials[n] for n in sorted(self.trials))
+        seen = told(Snapshot(Study("n", "bench", "uid", 1, self.spec, 0.0), ledger))
+        answer = suggest(self.problem, history=seen.history, running=seen.running, number=number, known=self.known)
+        if not isinstance(answer, Suggestion):
+            return None
+        self.trials[number] = Trial(number, Role.SEARCH, answer, 0.0, recorded_state=TrialState.RUNNING)
+        return self._leg(self.trials[number], fresh=True)
+
+    def reached(self, leg: Leg, errors: Sequence[float]) -> Leg | None:
+        trial = self.trials[leg.trial]
+        values = {"error": errors[-1]}
+        trial = replace(trial, rungs=(*trial.rungs, Rung(leg.end, values)))
+        self.trials[leg.trial] = trial
+        if leg.end == EPOCHS:
+            self._end(trial, TrialState.SUCCEEDED, "Completed", values)
+            return None
+        match self.scheduling.judge(self._table(), leg.trial):
+            case Verdict.GO_ON:
+                rungs = (*trial.rungs[:-1], replace(trial.rungs[-1], promoted=True))
+                self.trials[leg.trial] = trial = replace(trial, rungs=rungs)
+                return self._leg(trial, fresh=False)
+            case Verdict.PAUSE:
+                self.trials[leg.trial] = replace(trial, recorded_state=TrialState.PAUSED)
+            case Verdict.STOP:
+                self._end(trial, TrialState.STOPPED, "Unpromising", values)
+        return None
+
+    def _end(self, trial: Trial, state: TrialState, reason: str, values: Mapping[str, float]) -> None:
+        result = Result(state, reason, values=values, metrics=values)
+        self.trials[trial.number] = replace(trial, result=result, recorded_state=state)
+
+    def _leg(self, trial: Trial, *, fresh: bool) -> Leg:
+        budgets = self.scheduling.rungs(trial.number)
+        begin = trial.rungs[-1].budget if trial.rungs else 0
+        return Leg(trial.number, trial.suggestion.parameters, begin, budgets[len(trial.rungs)], fresh)
+
+    def _table(self) -> list[Row]:
+        return [_row(self.trials[number]) for number in sorted(self.trials)]
+
+
+def _row(trial: Trial) -> Row:
+    states = {TrialState.PAUSED: State.PAUSED, TrialState.RUNNING: State.RUNNING}
+    return Row(
+        trial.number,
+        tuple((rung.values["error"],) for rung in trial.rungs),
+        tuple(rung.promoted for rung in trial.rungs),
+        states.get(trial.recorded_state, State.ENDED),
+    )
+
+
+def _parameter(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    return {"name": name, "choice" if name == "optimizer" else "ordinal": list(values)}
+
+
+class Optuna:
+    """Optuna's default sampler with one of its pruners, asked after each epoch."""
+
+    def __init__(self, seed: int, pruner: str) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        pruners: dict[str, Any] = {
+            "SuccessiveHalving": lambda: optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=1, reduction_factor=3, min_early_stopping_rate=0
+            ),
+            "Hyperband": lambda: optuna.pruners.HyperbandPruner(
+                min_resource=1, max_resource=EPOCHS, reduction_factor=3
+            ),
+            "Median": optuna.pruners.MedianPruner,
+        }
+        self._study = optuna.create_study(
+            sampler=optuna.samplers.TPESampler(seed=seed), pruner=pruners[pruner](), study_name=f"bench-{seed}"
+        )
+        self._open: dict[int, Any] = {}
+
+    def next(self) -> Leg | None:
+        trial = self._study.ask()
+        parameters = {}
+        for name, values in GRID.items():
+            if name == "optimizer":
+                parameters[name] = trial.suggest_categorical(name, values)
+            else:
+                parameters[name] = values[trial.suggest_int(name, 0, len(values) - 1)]
+        self._open[trial.number] = trial
+        return Leg(trial.number, parameters, 0, 1, True)
+
+    def reached(self, leg: Leg, errors: Sequence[float]) -> Leg | None:
+        import optuna
+
+        trial = self._open[leg.trial]
+        trial.report(errors[-1], leg.end)
+        if leg.end == EPOCHS:
+            self._study.tell(trial, errors[-1])
+        elif trial.should_prune():
+            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            return replace(leg, begin=leg.end, end=leg.end + 1, fresh=False)
+        del self._open[leg.trial]
+        return None
+
+
+METHODS: dict[str, Any] = {
+    "random, full training": lambda seed, workers: Full(seed),
+    "Optuna SuccessiveHalving": lambda seed, workers: Optuna(seed, "SuccessiveHalving"),
+    "Optuna Hyperband": lambda seed, workers: Optuna(seed, "Hyperband"),
+    "Optuna Median": lambda seed, workers: Optuna(seed, "Median"),
+    "ours ASHA Hybrid": lambda seed, workers: Ours(seed, workers, {"name": "ASHA"}),
+    "ours ASHA Pause": lambda seed, workers: Ours(seed, workers, {"name": "ASHA", "asha": {"mode": "Pause"}}),
+    "ours ASHA Stop": lambda seed, workers: Ours(seed, workers, {"name": "ASHA", "asha": {"mode": "Stop"}}),
+    "ours Hyperband": lambda seed, workers: Ours(seed, workers, {"name": "Hyperband"}),
+    "ours Hyperband synchronous": lambda seed, workers: Ours(
+        seed, workers, {"name": "Hyperband", "hyperband": {"mode": "Synchronous"}}
+    ),
+    "ours Median": lambda seed, workers: Ours(seed, workers, {"name": "Median"}),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--tasks", nargs="*", default=recorded())
+    parser.add_argument("--workers", nargs="*", type=int, default=[8, 32])
+    parser.add_argument("--start", nargs="*", type=int, default=[1, 6])
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--full", type=int, default=64, help="configurations that random search trains to the end")
+    parser.add_argument("--methods", nargs="*", default=list(METHODS))
+    options = parser.parse_args(arguments)
+    settings = list(itertools.product(options.tasks, options.workers, options.start))
+    totals: dict[str, list[list[float]]] = {name: [] for name in options.methods}
+    for task, workers, start in settings:
+        _compare(load(task), workers, start, options, totals)
+    print(f"\nmean over {len(settings)} settings, each of {options.seeds} seeds: regret as a multiple of random's")
+    _table({name: [statistics.fmean(column) for column in zip(*rows, strict=True)] for name, rows in totals.items()})
+    return 0
+
+
+def _compare(
+    task: Task, workers: int, start: int, options: argparse.Namespace, totals: dict[str, list[list[float]]]
+) -> None:
+    until = options.full * (EPOCHS + start) / workers
+    best = float(task.errors.min())
+    print(
+        f"\n{task.name}, {workers} workers, a start costs {start} epochs; all of {until:.0f} units of time", flush=True
+    )
+    runs = {
+        name: [
+            simulate(METHODS[name](seed, workers), task, workers=workers, start=start, until=until)
+            for seed in range(options.seeds)
+        ]
+        for name in options.methods
+    }
+    regrets = {
+        name: [statistics.fmean(_at(run, share * until) - best for run in found) for share in SHARES]
+        for name, found in runs.items()
+    }
+    baseline = regrets.get("random, full training")
+    goal = None if baseline is None else baseline[-1]
+    _table(regrets, {name: _share(found, until, best, goal) for name, found in runs.items()})
+    for name, row in regrets.items():
+        if baseline is not None:
+            totals[name].append([mine / max(theirs, 1e-9) for mine, theirs in zip(row, baseline, strict=True)])
+
+
+def _at(run: Sequence[tuple[float, float]], time: float) -> float:
+    """The least error seen by then; before any, that of guessing."""
+    return min((error for at, error in run if at <= time), default=1.0)
+
+
+def _share(runs: Sequence[Sequence[tuple[float, float]]], until: float, best: float, goal: float | None) -> str:
+    """The share of the time after which the mean regret is what random search ends with."""
+    if goal is None:
+        return ""
+    for step in range(1, 401):
+        time = until * step / 400
+        if statistics.fmean(_at(run, time) - best for run in runs) <= goal + 1e-12:
+            return f"{step / 400:.3f}"
+    return "never"
+
+
+def _table(rows: Mapping[str, Sequence[float]], last: Mapping[str, str] | None = None) -> None:
+    print(f"{'':28}" + "".join(f"{share:>9.0%}" for share in SHARES) + ("" if last is None else "   reaches random's"))
+    for name, row in rows.items():
+        print(f"{name:28}" + "".join(f"{value:9.4f}" for value in row) + ("" if last is None else f"   {last[name]}"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
