@@ -61,4 +61,70 @@ class Lenet(Section):
     """Normalisation after each convolution."""
 
 
-Model = Annotated[Linear | Mlp | Lenet, Field(discriminator="name")]
+class Cnn(Section):
+    """A convolutional network of stages, residual by choice (He et al., 2016): each stage halves the image and doubles
+    the channels; then the mean over the image and a linear layer.
+    """
+
+    name: Literal["cnn"] = "cnn"
+    layers: Annotated[int, Field(ge=1, le=6)] = 3
+    """Stages."""
+    blocks: Annotated[int, Field(ge=1, le=32)] = 1
+    """Blocks of each stage, of two convolutions each."""
+    width: Annotated[int, Field(ge=1, le=4096)] = 32
+    """Channels of the first stage."""
+    kernel: Annotated[int, Field(ge=1, le=11)] = 3
+    """Side of the convolutions in pixels, odd."""
+    residual: bool = True
+    """Whether each block's input is added to its output."""
+    activation: Activation = "relu"
+    """Activation after each convolution."""
+    norm: Literal["none", "batch", "layer"] = "batch"
+    """Normalisation before each activation; `layer` is over all channels and pixels of a sample."""
+    dropout: Dropout = 0.0
+    """Share of the channels dropped at the end of each block while training."""
+
+
+class Rnn(Section):
+    """A recurrent network over a sequence: of image rows, or of the numbers of a table; the last states are classified.
+
+    LSTM by Hochreiter and Schmidhuber (1997), GRU by Cho et al. (2014).
+    """
+
+    name: Literal["rnn"] = "rnn"
+    cell: Literal["lstm", "gru", "tanh"] = "lstm"
+    """What is repeated; `tanh` is the plain one (Elman, 1990)."""
+    layers: Annotated[int, Field(ge=1, le=16)] = 1
+    """Recurrent layers on top of each other."""
+    width: Annotated[int, Field(ge=1, le=16384)] = 128
+    """Size of the state of each layer and direction."""
+    bidirectional: bool = False
+    """Read the sequence from both ends."""
+    dropout: Dropout = 0.0
+    """Share of the values dropped after each layer while training."""
+
+
+class Transformer(Section):
+    """A Transformer encoder (Vaswani et al., 2017; normalisation first) over a sequence: of image rows, or of the
+    numbers of a table; the mean over the sequence is classified.
+    """
+
+    name: Literal["transformer"] = "transformer"
+    layers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Blocks of self-attention and feed-forward layer."""
+    width: Annotated[int, Field(ge=2, le=16384)] = 64
+    """Size of each position's vector; a multiple of `heads`."""
+    heads: Annotated[int, Field(ge=1, le=256)] = 4
+    """Attention heads."""
+    feed_forward: Annotated[float, Field(gt=0, le=16)] = 4.0
+    """Width of the feed-forward layer as a multiple of `width`."""
+    activation: Activation = "gelu"
+    """Activation of the feed-forward layer."""
+    dropout: Dropout = 0.0
+    """Share of the values dropped after attention and feed-forward layer while training."""
+
+
+Model = Annotated[
+    Linear | Mlp | Lenet | Cnn | Rnn | Transformer,
+    Field(discriminator="name"),
+]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from torch import nn
 
 from tuning_trainer.config import model as settings
+from tuning_trainer.models.cnn import Cnn
 from tuning_trainer.models.lenet import LeNet
 from tuning_trainer.models.linear import Linear
 from tuning_trainer.models.mlp import Mlp
+from tuning_trainer.models.rnn import Rnn
+from tuning_trainer.models.transformer import Transformer
 
 
 def build(model: settings.Model, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
@@ -22,3 +25,9 @@ def build(model: settings.Model, *, shape: tuple[int, ...], outputs: int) -> nn.
             return Mlp(model, shape=shape, outputs=outputs)
         case settings.Lenet():
             return LeNet(model, shape=shape, outputs=outputs)
+        case settings.Cnn():
+            return Cnn(model, shape=shape, outputs=outputs)
+        case settings.Rnn():
+            return Rnn(model, shape=shape, outputs=outputs)
+        case settings.Transformer():
+            return Transformer(model, shape=shape, outputs=outputs)
