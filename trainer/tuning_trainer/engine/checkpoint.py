@@ -10,7 +10,7 @@ import os
 import pickle
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.Unp
 
 FREE = ("train.epochs", "runtime.device", "runtime.threads", "runtime.compile", "checkpoint", "data.path")
 """Settings, by prefix, that may differ between a checkpoint and the trial that goes on from it."""
+
+PARENT = ("model", "data", "role")
+"""What a trial and the one that it goes on from must share, by prefix, and `REGULARISATION` of it they need not."""
+REGULARISATION = ("model.dropout",)
 
 
 class Checkpoints:
@@ -51,33 +55,39 @@ class Checkpoints:
         A damaged file is told on standard error and passed over. Raises `SettingError` for one of another
         configuration.
         """
-        for path in self._files():
-            try:
-                body = read(path, device)
-            except _UNREADABLE as error:
-                told = " ".join(str(error).split())[:200]
-                print(
-                    f"tuning_trainer: checkpoint {path.name} cannot be read and is passed over: {told}", file=sys.stderr
-                )
-                continue
-            self._check(path, body)
-            return dict(body["state"])
-        return None
-
-    def _check(self, path: Path, body: Mapping[str, Any]) -> None:
-        if body["format"] != FORMAT:
-            raise SettingError(f"checkpoint {path} has format {body['format']}, this trainer reads {FORMAT}; remove it")
+        found = _newest(self._files(), device)
+        if found is None:
+            return None
+        path, body = found
         if body["identity"] != self._identity:
             raise SettingError(
                 f"checkpoint {path} is of another configuration: "
                 f"{_difference(body['identity'], self._identity)}; give this trial a checkpoint directory of "
                 "its own, or remove the old one"
             )
+        return dict(body["state"])
+
+    def inherit(self, parent: Path, device: torch.device) -> dict[str, Any] | None:
+        """The state of the newest checkpoint of another trial; None without one that can be read.
+
+        How it was trained may differ from this trial, what was trained may not: raises `SettingError` for another
+        model or other data.
+        """
+        found = _newest(_files(parent), device)
+        if found is None:
+            return None
+        path, body = found
+        there, here = _of_parent(body["identity"]), _of_parent(self._identity)
+        if there != here:
+            raise SettingError(
+                f"checkpoint {path} is of another model or other data: {_difference(there, here)}; with population "
+                "based training only settings of the optimiser, the schedule, the batches and the regularisation can "
+                "be parameters"
+            )
+        return dict(body["state"])
 
     def _files(self) -> list[Path]:
-        if self._directory is None or not self._directory.is_dir():
-            return []
-        return sorted(self._directory.glob("checkpoint-*.pt"), reverse=True)
+        return [] if self._directory is None else _files(self._directory)
 
 
 def identity_of(config: TrainerConfig, *, role: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,6 +129,33 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
     if not isinstance(body, dict) or not {"format", "identity", "state"} <= body.keys():
         raise ValueError("it is no checkpoint of this trainer")
     return body
+
+
+def _files(directory: Path) -> list[Path]:
+    """Newest first."""
+    return sorted(directory.glob("checkpoint-*.pt"), reverse=True)
+
+
+def _newest(paths: Iterable[Path], device: torch.device) -> tuple[Path, dict[str, Any]] | None:
+    for path in paths:
+        try:
+            body = read(path, device)
+        except _UNREADABLE as error:
+            told = " ".join(str(error).split())[:200]
+            print(f"tuning_trainer: checkpoint {path.name} cannot be read and is passed over: {told}", file=sys.stderr)
+            continue
+        if body["format"] != FORMAT:
+            raise SettingError(f"checkpoint {path} has format {body['format']}, this trainer reads {FORMAT}; remove it")
+        return path, body
+    return None
+
+
+def _of_parent(identity: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in identity.items()
+        if name.replace(" ", ".").split(".")[0] in PARENT and name not in REGULARISATION
+    }
 
 
 def _flat(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:

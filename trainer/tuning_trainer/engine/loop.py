@@ -157,6 +157,28 @@ class Loop:
         if self._sum.is_cuda and "cuda" in state["random"]:
             torch.cuda.set_rng_state(state["random"]["cuda"].cpu())
 
+    def inherit(self, state: Mapping[str, Any]) -> None:
+        """Goes on from the `state` of another training: its weights and what its optimiser remembers, but the settings
+        of this one. Begins at the last full epoch. An optimiser of another kind begins anew.
+        """
+        own = [{name: value for name, value in group.items() if name != "params"} for group in self._groups()]
+        fresh = self._optimizer.state_dict()
+        if _kind(fresh) == _kind(state["optimizer"]):
+            self._optimizer.load_state_dict(state["optimizer"])
+            for group, settings in zip(self._groups(), own, strict=True):
+                group.update(settings)
+        self._module.load_state_dict(state["model"])
+        epoch = state["progress"][0]
+        self.progress = Progress(epoch, 0, epoch * len(self._batches))
+        if self.average is not None and "average" in state:
+            self.average.restore(state["average"])
+        torch.set_rng_state(state["random"]["cpu"].cpu())
+        if self._sum.is_cuda and "cuda" in state["random"]:
+            torch.cuda.set_rng_state(state["random"]["cuda"].cpu())
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return self._optimizer.param_groups
+
     def _mean_loss(self, batches: int) -> float:
         mean = float(self._sum) / sum(self._batches.sizes[:batches])
         if not math.isfinite(mean):
@@ -167,3 +189,10 @@ class Loop:
     def _set_rate(self, factor: float) -> None:
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
+
+
+def _kind(state: Mapping[str, Any]) -> object:
+    """What two states of optimisers share if the one can go on from the other: groups, weights, names of settings."""
+    if "both" in state:
+        return [_kind(each) for each in state["both"]]
+    return [(sorted(group), group["params"]) for group in state["param_groups"]]

@@ -74,13 +74,16 @@ class Trial:
         self._saved_at = time.monotonic()
         self._saved_step: int | None = None
         self._ended_early = False
+        fidelity = session.environment.fidelity
+        self._rungs = frozenset((*fidelity.rungs, fidelity.until)) if fidelity is not None else frozenset()
 
     def resume(self) -> None:
-        """Goes on from the newest checkpoint, if there is one. Raises `SettingError` for one of another
-        configuration.
+        """Goes on from the newest checkpoint, or else from its parent's, if there is one. Raises `SettingError` for one
+        that cannot be gone on from.
         """
         state = self._checkpoints.load(self._device)
         if state is None:
+            self._inherit()
             return
         self.loop.restore(state["loop"])
         self._patience.restore(state["patience"])
@@ -90,26 +93,44 @@ class Trial:
         self._saved_step = self.loop.progress.step
         print(f"tuning_trainer: goes on after epoch {self.loop.progress.epoch}", file=sys.stderr, flush=True)
 
+    def _inherit(self) -> None:
+        parent = self._session.parent_dir()
+        if parent is None:
+            return
+        state = self._checkpoints.inherit(parent, self._device)
+        if state is None:
+            print(f"tuning_trainer: {parent} has no checkpoint; begins anew", file=sys.stderr, flush=True)
+            return
+        self.loop.inherit(state["loop"])
+        self._train_loss = state["train_loss"]
+        told = f"goes on from its parent after epoch {self.loop.progress.epoch}"
+        print(f"tuning_trainer: {told}", file=sys.stderr, flush=True)
+
     def train(self) -> None:
         """Trains to the last epoch or until patience ends, reporting after each evaluation.
 
-        Raises `StoppedError` after SIGTERM, with the state saved, and `DivergedError` when a loss is not finite.
+        Every rung is evaluated and saved. Raises `StoppedError` after SIGTERM and at the end of the attempt's budget,
+        with the state saved, and `DivergedError` when a loss is not finite.
         """
         progress, epochs = self.loop.progress, self._config.train.epochs
-        if progress.epoch >= epochs or self._ended_early:
+        budget = self._session.budget() or epochs
+        if progress.epoch >= min(epochs, budget) or self._ended_early:
             self._report()
+            if progress.epoch < epochs and not self._ended_early:
+                self._stop()
         while progress.epoch < epochs and not self._ended_early:
             mean = self.loop.epoch()
             if mean is None:
                 self._stop()
             self._train_loss = mean
-            if progress.epoch == epochs or progress.epoch % self._config.train.evaluate_every == 0:
+            rung = progress.epoch in self._rungs
+            if rung or progress.epoch == epochs or progress.epoch % self._config.train.evaluate_every == 0:
                 metrics = self._report()
                 self._ended_early = self._data.validation is not None and self._patience.exhausted(metrics)
             if progress.epoch < epochs and not self._ended_early:
                 if self._session.should_stop():
                     self._stop()
-                if time.monotonic() - self._saved_at >= self._config.checkpoint.interval:
+                if rung or time.monotonic() - self._saved_at >= self._config.checkpoint.interval:
                     self._save()
 
     def conclude(self) -> None:
