@@ -153,3 +153,12 @@ def test_points_of_the_earlier_study_may_be_run_again(a_study: AStudy) -> None:
     study = second(grid, {"study": "square"}, algorithm={"name": "Grid"})
     assert run(study).code == 0
     assert sorted(trial["spec"]["parameters"]["x"] for trial in trials(study)) == [0, 1, 2]
+
+
+def test_what_the_first_study_found_later_is_not_looked_at(a_study: AStudy) -> None:
+    run(a_study)
+    study = second(a_study, {"study": "square"})
+    assert "learned from 4 results" in learned(run(study))
+    run(a_study.with_limits(trials=9))
+    assert "learned from 4 results" in learned(run(study.with_limits(trials=5)))
+    assert [each["known"] for each in suggested(study)] == [4, 5, 6, 7, 8]

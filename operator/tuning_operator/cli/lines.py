@@ -33,7 +33,9 @@ class LinesDisplay:
             ended = row.state in (TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED)
             if row.state == before or (first and ended) or row.state == TrialState.PENDING:
                 continue
-            self._line(scene, _describe(row, scene) + (_how_far(scene) if ended else ""))
+            again = before == TrialState.PAUSED and row.state == TrialState.RUNNING
+            text = f"trial {row.number} promoted from step {row.rung}" if again else _describe(row, scene)
+            self._line(scene, text + (_how_far(scene) if ended else ""))
 
     def note(self, text: str) -> None:
         # A reader that has gone (a closed terminal, `| head`) must not end the study.
@@ -53,10 +55,19 @@ class LinesDisplay:
         self.note(f"{words.duration(passed):>7}  {text}")
 
 
+_NAMES = {
+    Role.SEARCH: "trial {}",
+    Role.CONFIRM: "further run (trial {})",
+    Role.FINAL: "final run (trial {})",
+}
+
+
 def _describe(row: Row, scene: Scene) -> str:
-    name = f"final run (trial {row.number})" if row.role is Role.FINAL else f"trial {row.number}"
+    name = _NAMES[row.role].format(row.number)
     parts = [f"{name} {row.state.lower()}"]
-    if row.best is not None and row.state in (TrialState.SUCCEEDED, TrialState.STOPPED):
+    if row.state == TrialState.PAUSED:
+        parts = [f"{name} paused at step {row.rung}"]
+    if row.best is not None and row.state in (TrialState.SUCCEEDED, TrialState.STOPPED, TrialState.PAUSED):
         parts.append(f"{scene.study.spec.objectives[0].metric}={words.number(row.best)}")
     if row.is_best and row.state == TrialState.SUCCEEDED:
         parts.append("the best so far")

@@ -25,6 +25,8 @@ class Row:
     seconds: float | None
     is_best: bool
     note: str = ""
+    rung: int | None = None
+    """The last budget at which it was looked at, with a multi-fidelity scheduler."""
 
 
 def rows(scene: Scene) -> list[Row]:
@@ -74,14 +76,15 @@ def _row(scene: Scene, trial: Trial, run: Run | None, is_best: bool) -> Row:
         best=None,
         seconds=_seconds(trial, run, scene.now),
         is_best=is_best,
+        rung=trial.rungs[-1].budget if trial.rungs else None,
     )
     if result is not None:
-        value = result.values.get(objective.metric, result.metrics.get(objective.metric))
+        value = result.values.get(objective.metric, result.metrics.get(objective.metric, _at_rung(trial, scene)))
         note = result.reason if result.state is not TrialState.SUCCEEDED or result.infeasible else ""
         done = 1.0 if result.state is TrialState.SUCCEEDED else None
         return replace(row, done=done, current=value, best=value, note=note)
     if report is None:
-        return row
+        return replace(row, best=_at_rung(trial, scene))
     reported = report.best.get(objective.metric)
     current = report.final.get(objective.metric)
     return replace(
@@ -92,11 +95,17 @@ def _row(scene: Scene, trial: Trial, run: Run | None, is_best: bool) -> Row:
     )
 
 
+def _at_rung(trial: Trial, scene: Scene) -> float | None:
+    """What it reached at its last rung."""
+    return trial.rungs[-1].values.get(scene.study.spec.objectives[0].metric) if trial.rungs else None
+
+
 def _state(trial: Trial, run: Run | None) -> str:
     if trial.result is not None:
         return trial.result.state.value
     if run is None:
-        return TrialState.PENDING.value
+        waiting = trial.recorded_state is TrialState.PAUSED
+        return TrialState.PAUSED.value if waiting else TrialState.PENDING.value
     return "Stopping" if run.state is RunState.STOPPING else TrialState.RUNNING.value
 
 

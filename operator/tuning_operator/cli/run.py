@@ -80,7 +80,8 @@ def _earlier(file: StudyFile, ledger: Ledger) -> Learned:
     """What other studies teach. A source that is not there is a mistake before the first trial, and a note later: what
     runs goes on.
     """
-    found = sources(file.spec, ledger=ledger.directory, directory=file.path.absolute().parent)
+    before = ledger.study.created_at if ledger.exists() else time.time()
+    found = sources(file.spec, ledger=ledger.directory, directory=file.path.absolute().parent, before=before)
     missing = [f"{file.path}: spec.warmStart: {source.name}: {source.problem}" for source in found if source.problem]
     if missing and not ledger.exists():
         raise BadStudyError("\n".join(missing))

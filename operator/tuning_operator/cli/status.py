@@ -28,7 +28,7 @@ def status(options: argparse.Namespace) -> int:
     print(aligned([_COLUMNS, *(_row(ledger) for ledger in found)]))
     if len(found) == 1:
         print()
-        print(aligned([_TRIAL_COLUMNS, *(_trial_row(found[0], trial) for trial in found[0].trials)]))
+        print(_trials(found[0]))
         print()
         print(summary.as_text(found[0]))
     return SUCCEEDED
@@ -59,16 +59,26 @@ def state(ledger: Ledger) -> str:
     return "Interrupted" if said in ("Pending", "Running", "Finishing") and not ledger.busy() else said
 
 
+def _trials(ledger: Ledger) -> str:
+    rows = [(_trial_row(ledger, trial), trial.rungs) for trial in ledger.trials]
+    if not any(rungs for _, rungs in rows):
+        return aligned([_TRIAL_COLUMNS, *(row for row, _ in rows)])
+    head = (*_TRIAL_COLUMNS[:-1], "RUNG", _TRIAL_COLUMNS[-1])
+    return aligned([head, *((*row[:-1], str(rungs[-1].budget) if rungs else "", row[-1]) for row, rungs in rows)])
+
+
 def _trial_row(ledger: Ledger, trial: Trial) -> tuple[str, ...]:
     result = trial.result
-    metric = ledger.study.spec.objectives[0].metric
-    value = None if result is None else result.values.get(metric)
+    metrics = [objective.metric for objective in ledger.study.spec.objectives]
+    reached = trial.rungs[-1].values if trial.rungs else {}
+    values = reached if result is None or not result.values else result.values
+    shown = ", ".join(words.number(values[metric]) for metric in metrics if metric in values)
     took = None if trial.started_at is None or trial.ended_at is None else trial.ended_at - trial.started_at
     return (
         str(trial.number),
         trial.role.value,
         (result.state if result is not None else trial.recorded_state).value,
-        (result.reason if result is not None else "") if value is None else words.number(value),
+        shown or (result.reason if result is not None else ""),
         "" if took is None else words.duration(took),
         words.parameters(trial.suggestion.parameters),
     )

@@ -9,6 +9,7 @@ from tuning_operator.core.model import Trial
 from tuning_operator.local.ledger import Ledger
 from tuning_operator.local.records import Json, study_resource, trial_resource
 
+_MOST_OF_FRONT = 8
 LABEL = 12
 """Width of the words at the left."""
 
@@ -31,6 +32,7 @@ def as_text(ledger: Ledger) -> str:
         lines += [
             f"{'':<{LABEL}}{name:<{width}}  {words.parameter(value)}" for name, value in best["parameters"].items()
         ]
+    lines += _front(status) + _rungs(status) + _confirmed(status)
     final = status.get("final")
     if final is not None:
         said = words.metrics(_tested(final.get("metrics", {}))) or final.get("message", "")
@@ -40,6 +42,39 @@ def as_text(ledger: Ledger) -> str:
     if failed and status.get("state") == "Failed":
         lines.append(f"{'log':<{LABEL}}{_log(ledger, failed[-1])}")
     return "\n".join(lines)
+
+
+def _front(status: Json) -> list[str]:
+    front = status.get("front", ())
+    shown = [f"trial {each['number']}: {words.metrics(each['values'])}" for each in front[:_MOST_OF_FRONT]]
+    more = [f"and {len(front) - len(shown)} more; all stand in the report"] if len(front) > len(shown) else []
+    return _listed("front", [*shown, *more])
+
+
+def _rungs(status: Json) -> list[str]:
+    return _listed(
+        "rungs",
+        [
+            f"step {rung['budget']}: {rung.get('reached', 0)} reached it, {rung.get('promoted', 0)} went on"
+            + (f", best {rung['best']}" if "best" in rung else "")
+            + (f" (bracket {rung['bracket']})" if rung.get("bracket") else "")
+            for rung in status.get("rungs", ())
+        ],
+    )
+
+
+def _confirmed(status: Json) -> list[str]:
+    return _listed(
+        "confirmed",
+        [
+            f"trial {each['number']}: {words.metrics(each.get('values', {}))} over {each.get('runs', 0)} further runs"
+            for each in status.get("confirmed", ())
+        ],
+    )
+
+
+def _listed(label: str, lines: list[str]) -> list[str]:
+    return [f"{label if index == 0 else '':<{LABEL}}{line}" for index, line in enumerate(lines)]
 
 
 def weights(ledger: Ledger) -> dict[str, Path]:

@@ -17,6 +17,7 @@ _STYLES = {
     "Running": "cyan",
     "Stopping": "yellow",
     "Pending": "dim",
+    "Paused": "magenta",
     "Succeeded": "green",
     "Failed": "red",
     "Stopped": "yellow",
@@ -65,9 +66,11 @@ def picture(scene: Scene, *, height: int) -> RenderableType:
 def _head(scene: Scene) -> RenderableType:
     algorithm = scene.status.get("algorithm", {}).get("name", "")
     state = str(scene.status.get("state", ""))
-    metric = scene.study.spec.objectives[0].metric
+    metrics = ", ".join(objective.metric for objective in scene.study.spec.objectives)
+    scheduler = scene.study.spec.scheduler.name.value
+    how = algorithm if scheduler == "None" else f"{algorithm}, {scheduler}"
     return Text.assemble(
-        (scene.study.name, "bold"), f"  {state}", (f"  {metric}, {algorithm}, {scene.parallel} at once", "dim")
+        (scene.study.name, "bold"), f"  {state}", (f"  {metrics}, {how}, {scene.parallel} at once", "dim")
     )
 
 
@@ -79,9 +82,13 @@ def _table(scene: Scene, most: int) -> Table:
     table.add_column("NOW", justify="right", no_wrap=True, min_width=8)
     table.add_column("BEST", justify="right", no_wrap=True, min_width=8)
     table.add_column("TIME", justify="right", no_wrap=True, min_width=6)
+    every = rows(scene)
+    budgets = any(row.rung is not None for row in every)
+    if budgets:
+        table.add_column("RUNG", justify="right", no_wrap=True, min_width=4)
     table.add_column("PARAMETERS", overflow="ellipsis", no_wrap=True, ratio=1)
-    for row in _chosen(rows(scene), most):
-        table.add_row(*_cells(row), style="bold" if row.is_best else None)
+    for row in _chosen(every, most):
+        table.add_row(*_cells(row, budgets=budgets), style="bold" if row.is_best else None)
     return table
 
 
@@ -95,8 +102,8 @@ def _chosen(every: list[Row], most: int) -> list[Row]:
     return [row for row in every if row.number in kept]
 
 
-def _cells(row: Row) -> list[RenderableType]:
-    name = "final" if row.role is Role.FINAL else str(row.number)
+def _cells(row: Row, *, budgets: bool) -> list[RenderableType]:
+    name = {Role.FINAL: "final", Role.CONFIRM: f"{row.number} again"}.get(row.role, str(row.number))
     bar: RenderableType = ""
     if row.done is not None and row.state == "Running":
         bar = ProgressBar(total=1.0, completed=row.done, width=12)
@@ -111,6 +118,7 @@ def _cells(row: Row) -> list[RenderableType]:
         "" if row.current is None or row.state != "Running" else words.short(row.current),
         "" if row.best is None else words.short(row.best),
         "" if row.seconds is None else words.duration(row.seconds),
+        *([] if not budgets else ["" if row.rung is None else str(row.rung)]),
         Text(words.parameters(row.parameters)),
     ]
 
@@ -119,8 +127,9 @@ def _foot(scene: Scene) -> RenderableType:
     counts = scene.status.get("counts", {})
     limit = scene.study.spec.limits.trials
     parts = [f"{finished(scene)}{f' of {limit}' if limit else ''} trials ended"]
-    if counts.get("failed"):
-        parts.append(f"{counts['failed']} failed")
+    parts += [f"{counts[each]} {each}" for each in ("paused", "failed") if counts.get(each)]
+    if scene.status.get("front"):
+        parts.append(words.front_size(scene.status))
     started = [trial.started_at for trial in scene.trials if trial.started_at is not None]
     if started:
         parts.append(f"{words.duration(scene.now - min(started))} passed")

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tuning_operator.api.status import FRONT_MAX
+
 
 def number(value: float) -> str:
     return f"{value:.6g}"
@@ -31,6 +33,12 @@ def parameter(value: Any) -> str:
 
 def parameters(values: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={parameter(value)}" for name, value in values.items())
+
+
+def front_size(status: Mapping[str, Any]) -> str:
+    """`7 on the front`; the status holds only so many of them."""
+    shown = len(status.get("front", ()))
+    return f"{shown}{' or more' if shown >= FRONT_MAX else ''} on the front"
 
 
 def metrics(values: Mapping[str, float]) -> str:

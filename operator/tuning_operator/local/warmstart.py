@@ -20,15 +20,18 @@ _MOST_BYTES = 4 << 20
 """Of a file that may hold a ConfigMap; one in a cluster has at most 1 MiB."""
 
 
-def sources(spec: StudySpec, *, ledger: Path, directory: Path) -> list[Source]:
-    """What `spec.warmStart` names, in its order. `ledger` is this study's folder, `directory` the study file's."""
+def sources(spec: StudySpec, *, ledger: Path, directory: Path, before: float) -> list[Source]:
+    """What `spec.warmStart` names, in its order. `ledger` is this study's folder, `directory` the study file's.
+
+    Of other studies, trials count that ended `before` this study was created: it learns the same whenever it goes on.
+    """
     found: list[Source] = []
     for index, each in enumerate(spec.warm_start):
         if each.study is not None:
-            found.append(_study(ledger.with_name(each.study), ledger))
+            found.append(_study(ledger.with_name(each.study), ledger, before))
         elif each.selector is not None:
             chosen = [path for path in _beside(ledger) if _has(path, each.selector.match_labels)]
-            found += [_study(path, ledger) for path in chosen]
+            found += [_study(path, ledger, before) for path in chosen]
             if not chosen:
                 labels = ", ".join(f"{name}={value}" for name, value in each.selector.match_labels.items())
                 found.append(Source(f"studies with {labels}"))
@@ -41,7 +44,7 @@ def sources(spec: StudySpec, *, ledger: Path, directory: Path) -> list[Source]:
     return found
 
 
-def _study(path: Path, own: Path) -> Source:
+def _study(path: Path, own: Path, before: float) -> Source:
     name = f"study {path.name}"
     if path == own:
         return Source(name, problem="that is this study itself; name another one")
@@ -61,7 +64,7 @@ def _study(path: Path, own: Path) -> Source:
             infeasible=trial.result.infeasible,
         )
         for trial in ledger.trials
-        if trial.result is not None
+        if trial.result is not None and trial.ended_at is not None and trial.ended_at <= before
     ]
     return study_source(path.name, ledger.study.spec, results)
 

@@ -1,14 +1,17 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from tests.unit.cli.scenes import a_scene, ended, running
+from tests.unit.local.builders import a_trial
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.cli import words
 from tuning_operator.cli.lines import LinesDisplay
 from tuning_operator.cli.progress import rows, seconds_left
 from tuning_operator.cli.table import TableDisplay, picture
+from tuning_operator.core.model import Rung, Trial
 from tuning_operator.local.runner import Scene
 
 
@@ -122,3 +125,47 @@ def test_the_live_table_ends_with_the_last_state() -> None:
         display.update(a_scene(ended(0), ended(1, role=Role.FINAL), best=0))
     assert "something happened" in out.getvalue()
     assert "final" in out.getvalue()
+
+
+def paused(number: int, *budgets: int, state: TrialState = TrialState.PAUSED) -> Trial:
+    rungs = tuple(Rung(budget, {"loss": 1 / budget}) for budget in budgets)
+    return replace(a_trial(number, lr=0.25), rungs=rungs, recorded_state=state)
+
+
+def test_a_paused_trial_shows_its_last_rung_and_what_it_reached_there() -> None:
+    row = rows(a_scene(paused(0, 1, 4)))[0]
+    assert (row.state, row.rung, row.best) == ("Paused", 4, 0.25)
+
+
+def test_lines_tell_pauses_and_promotions() -> None:
+    trial, run = running(0)
+    goes_on = replace(paused(0, 1, 4), recorded_state=TrialState.RUNNING)
+    told = lines_of(
+        a_scene(trial, runs=(run,)), a_scene(paused(0, 1, 4)), a_scene(goes_on, runs=(replace(run, trial=0),))
+    )
+    assert "trial 0 paused at step 4  loss=0.25" in told[-2]
+    assert told[-1].endswith("trial 0 promoted from step 4")
+
+
+def test_the_table_has_a_column_of_rungs_only_where_there_are_some() -> None:
+    assert "RUNG" not in drawn(a_scene(ended(0)))[1]
+    scene = a_scene(paused(0, 1, 4), ended(1))
+    told = drawn(replace(scene, status=scene.status | {"counts": {"paused": 1}}))
+    assert "RUNG" in told[1]
+    assert "Paused" in told[2]
+    assert "1 paused" in told[-1]
+
+
+def test_the_table_tells_how_large_the_front_is() -> None:
+    scene = a_scene(ended(0), best=0)
+    told = drawn(replace(scene, status=scene.status | {"front": [{"number": 0}] * 7}))
+    assert "7 on the front" in told[-1]
+    assert "64 or more on the front" in drawn(replace(scene, status=scene.status | {"front": [{"number": 0}] * 64}))[-1]
+
+
+def test_further_runs_and_the_final_run_are_told_as_such() -> None:
+    again, final = ended(1, role=Role.CONFIRM), ended(2, role=Role.FINAL)
+    trial, run = running(1)
+    waiting = a_scene(replace(trial, role=Role.CONFIRM), runs=(run,))
+    assert "further run (trial 1) succeeded" in lines_of(waiting, a_scene(again))[-1]
+    assert any("1 again" in line for line in drawn(a_scene(again, final)))

@@ -9,12 +9,13 @@ from pydantic import ValidationError
 from tuning_operator.cli.cluster_study import Asked, ClusterError, Found, name_of, read
 from tuning_operator.cli.main import BAD_INPUT, SUCCEEDED
 from tuning_operator.cli.places import ledgers
-from tuning_operator.cli.report.data import ReportData, report_data
+from tuning_operator.cli.report.data import Curve, ReportData, report_data
 from tuning_operator.cli.report.figures import figures
 from tuning_operator.cli.report.page import page
 from tuning_operator.cli.summary import weights
 from tuning_operator.local.ledger import Ledger, LedgerError
 from tuning_operator.local.records import study_resource, trial_resource
+from tuning_trial.curve import FILE, read_lines
 
 
 def report(options: argparse.Namespace) -> int:
@@ -34,9 +35,22 @@ def write(ledger: Ledger, path: Path) -> None:
             study_resource(ledger.study, dict(ledger.status)),
             [trial_resource(trial, ledger.study) for trial in ledger.trials],
             files={"ledger": str(ledger.directory), **{name: str(file) for name, file in weights(ledger).items()}},
+            curves=_curves(ledger),
         ),
         path,
     )
+
+
+def _curves(ledger: Ledger) -> dict[int, Curve]:
+    """What the trials reported step by step, where they use the SDK."""
+    metric = ledger.study.spec.objectives[0].metric
+    found: dict[int, Curve] = {}
+    for trial in ledger.trials:
+        lines = read_lines(ledger.files(trial.number, 0).checkpoint / FILE)
+        curve = [(line["step"], line[metric]) for line in lines if isinstance(line.get(metric), int | float)]
+        if curve:
+            found[trial.number] = curve
+    return found
 
 
 def _of_this_machine(options: argparse.Namespace) -> int:
