@@ -9,6 +9,7 @@ from typing import Final
 
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.core import replicates
 from tuning_operator.core.lifecycle import (
     Again,
     accelerator_seconds,
@@ -18,7 +19,17 @@ from tuning_operator.core.lifecycle import (
     timed_out,
     unpromising,
 )
-from tuning_operator.core.model import Action, RecordAttempt, RecordResult, Result, Run, RunState, StopRun, Trial
+from tuning_operator.core.model import (
+    Action,
+    RecordAttempt,
+    RecordResult,
+    Replicate,
+    Result,
+    Run,
+    RunState,
+    StopRun,
+    Trial,
+)
 from tuning_operator.core.rungs import Ladder, ends_at
 from tuning_operator.core.stalls import own_fault
 from tuning_operator.core.times import seconds
@@ -36,6 +47,7 @@ class Desk:
         self.spec = spec
         self.now = now
         self.ladder = ladder
+        self.bar = replicates.bar(spec, view.recorded)
         self.opens = {each.trial.number: each for each in view.open}
         """Trials that stay without a result."""
         self.results: list[tuple[Trial, Run | None]] = []
@@ -130,7 +142,8 @@ class Desk:
         elif run.state is RunState.RUNNING and self._overdue(run):
             self.stop(each, timed_out(self.spec, run))
         elif run.state is RunState.RUNNING and (still := plateau(each.trial, run, self.spec, now=self.now)) is not None:
-            self.stop(each, still)
+            self._stop_run(run, still.reason)
+            self._done(each, run, still)
         elif run.started_at is not None:
             trial = replace(
                 each.trial,
@@ -165,13 +178,29 @@ class Desk:
             return
         verdict = judge(each.trial, run, self.spec, now=self.now, proven=self.proven)
         if verdict.result is not None:
-            self._finish(each, run, verdict.result)
+            self._done(each, run, verdict.result)
         elif verdict.again is not None:
             after = self._climb(each)
             if after is not None:
                 self._go_on(after, run, verdict.again)
         elif verdict.wait_until is not None:
             self.times.append(verdict.wait_until)
+
+    def _done(self, each: Open, run: Run, result: Result) -> None:
+        """The result of a run is the trial's, unless the trial is trained several times and this run went well."""
+        count = replicates.wanted(self.spec, each.trial)
+        if count == 1 or result.state is not TrialState.SUCCEEDED:
+            self._finish(each, run, result)
+            return
+        runs = (*each.trial.replicates, Replicate(result.values, result.metrics))
+        left_out = replicates.clearly_worse(self.spec, runs, self.bar) if len(runs) < count else None
+        each = replace(each, trial=replace(each.trial, replicates=runs))
+        if len(runs) >= count or left_out is not None:
+            self._finish(each, run, replicates.mean_of(self.spec, runs, result, left_out=left_out))
+            return
+        if self.ladder is not None:
+            each = replace(each, trial=self.ladder.passed(each.trial, result.values))
+        self._go_on(each, run, None)
 
     def _climb(self, each: Open) -> Open | None:
         """Takes up what was reported of further rungs, and what follows from it. None if it has to leave its slot."""

@@ -105,6 +105,11 @@ class Ladder:
         passed = [replace(rung, promoted=True) for rung in (*trial.rungs, *rest)[:-1]]
         return replace(trial, rungs=(*passed, rest[-1])) if rest else trial
 
+    def passed(self, trial: Trial, values: Mapping[str, float]) -> Trial:
+        """A trial of which one run of several is done: it need not stop at any rung again."""
+        complete = self.completed(trial, values).rungs
+        return replace(trial, rungs=complete[:-1]) if len(complete) > len(trial.rungs) else trial
+
     def judge(self, trial: Trial) -> Verdict:
         """What becomes of a trial that has just reached its last rung."""
         if trial.rungs[-1].infeasible:
