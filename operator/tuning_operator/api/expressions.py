@@ -140,7 +140,7 @@ def _compile(text: str, kinds: Mapping[str, Kind], *, real: bool) -> Compiled:
             written.append(f"{part}.0" if real and part.isdigit() else part)
     cel = _cel()
     types = {variable: getattr(cel.Type, kind.value) for variable, kind in variables.values()}
-    types |= {variable: cel.Type.BOOL for variable in asked.values()}
+    types |= dict.fromkeys(asked.values(), cel.Type.BOOL)
     try:
         program = cel.NewEnv(config=_settings(), variables=types).compile("".join(written))
     except RuntimeError as error:
@@ -191,6 +191,8 @@ def _why(error: str, names: Mapping[str, str]) -> str:
     text = found.group(1) if found else error.partition(" [")[0]
     text = re.sub(r"'(v\d+)'", lambda match: repr(names.get(match.group(1), match.group(1))), text)
     text = text.replace(" (in container '')", "").partition(" expecting ")[0]
+    if "int" in text and "double" in text:
+        text += "; write real numbers: 2.0 instead of 2, double(x) instead of x"
     if "recursion" in text:
         return "is nested too deeply; write it with fewer terms, or as several expressions"
     return f"is no valid CEL: {text}"

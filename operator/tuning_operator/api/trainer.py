@@ -14,7 +14,7 @@ from typing import Any
 from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.parameters import Parameter
 from tuning_operator.api.problem import Problem, nearest, shown
-from tuning_operator.api.study import StudySpec
+from tuning_operator.api.study import StudySpec, TrialSpec
 
 WORDS = {
     "string": "text",
@@ -56,6 +56,17 @@ def trainer_problems(spec: StudySpec, table: Settings | None = None) -> list[Pro
     problems += _without_effect(fixed, tuned, table)
     problems += _missing(fixed, tuned, table)
     return problems
+
+
+def setting_problem(trial: TrialSpec, name: str) -> str:
+    """What is wrong with a name that is to be set in every trial; empty if the trainer or the template knows it."""
+    if trial.trainer is None or f"$({variable(name)})" in json.dumps(trial.template):
+        return ""
+    path = known()["names"].get(name)
+    if isinstance(path, list):
+        return f"could mean {' or '.join(path)}; write the whole"
+    hint = nearest(name, known()["names"]) or "; see the trainer's settings"
+    return "" if path is not None else f"is no setting of the trainer{hint}"
 
 
 def for_trainer(parameters: Mapping[str, JSONScalar]) -> dict[str, JSONScalar]:
@@ -131,8 +142,9 @@ def _value_problems(setting: Settings, where: str, value: Any) -> Iterator[Probl
 
 
 def _range_problems(setting: Settings, where: str, parameter: Parameter) -> Iterator[Problem]:
-    for at, value in enumerate(parameter.choice or []):
-        yield from _value_problems(setting, f"{where}.choice[{at}]", value)
+    for listed, values in (("choice", parameter.choice or []), ("ordinal", parameter.ordinal or [])):
+        for at, value in enumerate(values):
+            yield from _value_problems(setting, f"{where}.{listed}[{at}]", value)
     held = parameter.float_ or parameter.int_
     if held is None:
         return
@@ -185,7 +197,7 @@ def _possible(
     """The members of a choice of sections that trials can have."""
     path = f"{section}.name"
     if path in tuned:
-        return [str(value) for value in tuned[path][1].choice or []]
+        return [str(value) for value in tuned[path][1].choice or tuned[path][1].ordinal or []]
     chosen = fixed.get(path, table["defaults"].get(section))
     return [str(chosen)] if chosen is not None else []
 

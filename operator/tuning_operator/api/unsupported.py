@@ -52,10 +52,6 @@ def _or(words: tuple[str, ...]) -> str:
 
 
 NOT_YET: tuple[Rule, ...] = (
-    _absent("spec", "forbidden"),
-    _absent("spec", "enqueue"),
-    _absent("spec.parameters[]", "ordinal"),
-    _absent("spec.parameters[]", "expression"),
     _absent("spec.trial", "replicates"),
     _only("spec.algorithm", "name", "Auto", "Grid", "Random", "TPE"),
     _absent("spec", "fidelity"),

@@ -80,8 +80,11 @@ def is_study(document: Any) -> bool:
     )
 
 
-def validate(document: Any, *, service_accounts: Collection[str] = ()) -> Verdict:
-    """Both tiers for a whole document, `apiVersion` to `spec`; a `status` in it counts for nothing."""
+def validate(document: Any, *, service_accounts: Collection[str] = (), local: bool = False) -> Verdict:
+    """Both tiers for a whole document, `apiVersion` to `spec`; a `status` in it counts for nothing.
+
+    `local`: what `tuning run` says, instead of a cluster.
+    """
     refused = refusals(document)
     if refused:
         return Verdict(tuple(refused), (), None)
@@ -89,7 +92,7 @@ def validate(document: Any, *, service_accounts: Collection[str] = ()) -> Verdic
         spec = StudySpec.model_validate(completed(document)["spec"])
     except ValidationError as error:
         return Verdict((), tuple(model_problems(error)), None)
-    invalid = tuple(semantic_problems(spec, service_accounts=service_accounts))
+    invalid = tuple(semantic_problems(spec, service_accounts=service_accounts, local=local))
     return Verdict((), invalid, None if invalid else spec)
 
 

@@ -24,8 +24,8 @@ def among(value: JSONScalar, values: Sequence[JSONScalar]) -> bool:
 
 def can_be(parameter: Parameter, value: JSONScalar) -> bool:
     """Whether the parameter can take the value."""
-    if parameter.choice is not None:
-        return among(value, parameter.choice)
+    if (values := parameter.choice or parameter.ordinal) is not None:
+        return among(value, values)
     if isinstance(value, bool | str):
         return False
     if parameter.int_ is not None:
@@ -35,8 +35,8 @@ def can_be(parameter: Parameter, value: JSONScalar) -> bool:
 
 def described(parameter: Parameter) -> str:
     """The values that a parameter can take, in words."""
-    if parameter.choice is not None:
-        return f"one of {', '.join(map(shown, parameter.choice))}"
+    if (values := parameter.choice or parameter.ordinal) is not None:
+        return f"one of {', '.join(map(shown, values))}"
     held = parameter.int_ or parameter.float_
     if held is None:
         return "nothing"
@@ -47,11 +47,32 @@ def described(parameter: Parameter) -> str:
 
 def count(parameter: Parameter) -> int | None:
     """How many values the parameter can take; None for all real numbers of a range."""
-    if parameter.choice is not None:
-        return len(parameter.choice)
+    if (values := parameter.choice or parameter.ordinal) is not None:
+        return len(values)
     held = parameter.int_ or parameter.float_
     step = 1 if parameter.int_ and parameter.int_.step is None else held.step if held else None
     return None if held is None or step is None else math.floor((held.max - held.min) / step + TOLERANCE) + 1
+
+
+def numbers(values: Sequence[JSONScalar]) -> list[float]:
+    """Those of the values that are numbers."""
+    return [value for value in values if not isinstance(value, bool | str)]
+
+
+def lies_between(parameter: Parameter, low: float | None, high: float | None) -> bool:
+    """Whether the parameter can have a value between these, both included."""
+    least = -math.inf if low is None else low
+    most = math.inf if high is None else high
+    if parameter.ordinal is not None:
+        return any(least <= value <= most for value in numbers(parameter.ordinal))
+    held = parameter.int_ or parameter.float_
+    if held is None:
+        return False
+    step = held.step or (1 if parameter.int_ else None)
+    if step is None:
+        return max(least, held.min) <= min(most, held.max)
+    first = max(0, math.ceil((least - held.min) / step - TOLERANCE)) if least > held.min else 0
+    return held.min + first * step <= min(most, held.max) * (1 + math.copysign(TOLERANCE, min(most, held.max)))
 
 
 def _in(held: FloatRange | IntRange, value: float, *, tolerance: float) -> bool:

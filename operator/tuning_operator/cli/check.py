@@ -10,6 +10,7 @@ from typing import TextIO
 from tuning_operator.api.load import BadFileError, Document, load_file
 from tuning_operator.api.problem import Problem
 from tuning_operator.api.validation import is_study, validate
+from tuning_operator.search.verdict import search_problems
 
 GOOD, BAD = 0, 2
 
@@ -67,9 +68,10 @@ def _check_file(
         name = _name(document)
         studies.append(f"{file}: {name}")
         verdict = validate(document.value, service_accounts=service_accounts)
+        invalid = verdict.invalid if verdict.spec is None else search_problems(verdict.spec)
         found = [
             Finding(str(file), document.line(problem.path), name, by, problem)
-            for by, problems in (("cluster", verdict.refused), ("operator", verdict.invalid))
+            for by, problems in (("cluster", verdict.refused), ("operator", invalid))
             for problem in problems
         ]
         findings += sorted(found, key=lambda each: each.line or 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tuning_operator.api.load import BadFileError, load_file
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.validation import is_study, validate
+from tuning_operator.search.verdict import search_problems
 
 
 class BadStudyError(Exception):
@@ -30,9 +31,10 @@ def read(path: Path) -> StudyFile:
     if len(studies) != 1:
         raise BadStudyError(f"{path}: holds {len(studies) or 'no'} studies; write one TuningStudy in a file")
     document = studies[0]
-    verdict = validate(document.value)
-    if verdict.spec is None:
-        lines = [(document.line(problem.path), problem) for problem in verdict.problems]
+    verdict = validate(document.value, local=True)
+    problems = verdict.problems if verdict.spec is None else search_problems(verdict.spec)
+    if verdict.spec is None or problems:
+        lines = [(document.line(problem.path), problem) for problem in problems]
         raise BadStudyError(
             "\n".join(f"{path}:{line}: {problem}" if line else f"{path}: {problem}" for line, problem in lines)
         )

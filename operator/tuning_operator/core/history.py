@@ -8,7 +8,7 @@ from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.core.model import Snapshot, Trial
 from tuning_operator.core.objectives import violation
 from tuning_operator.core.rungs import NOT_PROMOTED, UNPROMISING, ladder
-from tuning_operator.search.space import compile_space
+from tuning_operator.search.compiling import space_of
 from tuning_operator.search.types import Observation, Parameters
 
 UNTOLD = frozenset({"TooManyDisruptions"})
@@ -53,7 +53,7 @@ def nothing_left(snapshot: Snapshot) -> bool:
     """Whether every point of the space was tried. The ledger itself says so where the space can be counted: what the
     search said last may be older than a trial that was lost, and an operator that starts anew has not asked it yet."""
     try:
-        space = compile_space(snapshot.study.spec.parameters)
+        space = space_of(snapshot.study.spec)
     except ValueError:
         return False
     if space.size is None:

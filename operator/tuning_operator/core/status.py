@@ -26,7 +26,7 @@ from tuning_operator.core.starts import Starts
 from tuning_operator.core.tally import Tally
 from tuning_operator.core.times import timestamp
 from tuning_operator.search.choice import choose
-from tuning_operator.search.space import compile_space
+from tuning_operator.search.compiling import space_of
 
 _REASON: Final = re.compile(r"[A-Za-z]([A-Za-z0-9_]{0,126}[A-Za-z0-9])?")
 
@@ -213,7 +213,7 @@ def _final(p: Projection, final: Trial) -> dict[str, Any]:
 def _algorithm(p: Projection) -> dict[str, str] | None:
     spec = p.snapshot.study.spec
     try:
-        choice = choose(compile_space(spec.parameters), spec)
+        choice = choose(space_of(spec), spec)
     except ValueError:
         return None  # said by the check of the spec, as InvalidSpec
     return {"name": choice.name.value, "reason": "; ".join([choice.reason, *p.snapshot.learned])[:1024]}

@@ -10,6 +10,7 @@ Whoever draws, fills or models evenly does so there.
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -21,6 +22,9 @@ from tuning_operator.search.prior import Normal
 
 Key = int | float
 """What tells the values of one dimension apart: the index of a finite value, a continuous value itself."""
+
+Ranges = tuple[tuple[Key, Key], ...]
+"""Keys that belong together: neighbours from a first to a last one."""
 
 _STEP_SLACK = 1e-6
 """How far, in steps, a value that somebody else rounded may lie from the grid."""
@@ -45,6 +49,10 @@ class RealDimension:
 
     def value(self, key: Key) -> float:
         return min(max(float(key), self.low), self.high)
+
+    def between(self, low: float, high: float) -> Ranges:
+        """The keys of the values from `low` to `high`, as ranges with both ends included."""
+        return _range(max(low, self.low), min(high, self.high))
 
     def unit(self, key: Key) -> float:
         """Where the value lies in [0, 1]."""
@@ -90,6 +98,10 @@ class StepDimension:
         exact = value == self.value(near)
         close = not self.whole and abs(self.value(near) - value) <= _STEP_SLACK * (self.step / self.scale)
         return near if exact or close else None
+
+    def between(self, low: float, high: float) -> Ranges:
+        first = bisect_left(range(self.count), low, key=self.value)
+        return _range(first, bisect_right(range(self.count), high, key=self.value) - 1)
 
     def value(self, key: Key) -> int | float:
         number = self.low + int(key) * self.step
@@ -152,6 +164,14 @@ class ChoiceDimension:
     def value(self, key: Key) -> JSONScalar:
         return self.choices[int(key)]
 
+    def between(self, low: float, high: float) -> Ranges:
+        """Of the numbers among them; text and truth values lie nowhere."""
+        return tuple(
+            (index, index)
+            for index, value in enumerate(self.choices)
+            if not isinstance(value, bool | str) and low <= value <= high
+        )
+
     def unit(self, key: Key) -> float:
         """The middle of the value's cell."""
         return _middle(int(key), self.count)
@@ -201,6 +221,10 @@ def _of_int(name: str, given: IntRange) -> Dimension:
     step = given.step or 1
     count = (given.max - given.min) // step + 1
     return StepDimension(given.min, step, 1, count, log=given.scale is Scale.LOG, whole=True)
+
+
+def _range(low: Key, high: Key) -> Ranges:
+    return ((low, high),) if low <= high else ()
 
 
 def _middle(index: int, count: int) -> float:

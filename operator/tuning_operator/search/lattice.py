@@ -18,10 +18,15 @@ _MAX_STATES = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """An axis is active only where the axis `parent` is active and has one of the values `keys`."""
+    """An axis is active only where the axis `parent` is active and its key lies in one of these ranges, both ends
+    included.
+    """
 
     parent: int
-    keys: frozenset[Key]
+    ranges: tuple[tuple[Key, Key], ...]
+
+    def met(self, key: Key | None) -> bool:
+        return key is not None and any(low <= key <= high for low, high in self.ranges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class _Group:
         runs = {}
         for axis in members:
             asked = {
-                (child, place): needs.keys
+                (child, place): needs.ranges
                 for child in children[axis]
                 for place, needs in enumerate(when[child])
                 if needs.parent == axis
@@ -179,14 +184,16 @@ class _Group:
         return frozenset(condition for condition in now if condition[0] not in dead and condition[0] != axis)
 
 
-def _runs(count: int | None, asked: Mapping[tuple[int, int], frozenset[Key]]) -> tuple[_Run, ...] | None:
+def _runs(count: int | None, asked: Mapping[tuple[int, int], tuple[tuple[Key, Key], ...]]) -> tuple[_Run, ...] | None:
     if count is None:
         return None
-    named = sorted({int(key) for keys in asked.values() for key in keys})
-    edges = sorted({0, count, *named, *(key + 1 for key in named)})
+    ends = [(int(low), int(high)) for ranges in asked.values() for low, high in ranges]
+    edges = sorted({0, count, *(low for low, _ in ends), *(high + 1 for _, high in ends)})
     runs: list[_Run] = []
     for start, stop in pairwise(edges):
-        meets = frozenset(condition for condition, keys in asked.items() if start in keys)
+        meets = frozenset(
+            condition for condition, ranges in asked.items() if any(low <= start <= high for low, high in ranges)
+        )
         if runs and runs[-1].meets == meets:
             runs[-1] = _Run(runs[-1].start, stop, meets)
         else:

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.scheduling import PBTSettings
 from tuning_operator.api.study import Goal
-from tuning_operator.search.ask import Answer, Ask
+from tuning_operator.search.ask import Answer, Ask, NothingLeftError
 from tuning_operator.search.dimension import ChoiceDimension, Dimension, Key, RealDimension, StepDimension
+from tuning_operator.search.random_search import allowed_point
 from tuning_operator.search.seeds import draw
 from tuning_operator.search.space import Axis
 from tuning_operator.search.types import Exhausted, Suggestion, Waiting
 
 NAME = "PBT"
+_DRAWS = 100
+"""Changes that may be forbidden, until a copy keeps its parent's parameters."""
 
 Point = dict[str, JSONScalar]
 
@@ -73,7 +76,9 @@ def generations(ask: Ask) -> int:
 
 
 def _first(ask: Ask, rng: random.Random, reason: str = "first generation: random") -> Suggestion:
-    point = ask.space.build(lambda axis: draw(axis.values, rng))
+    point = allowed_point(ask, lambda: ask.space.build(lambda axis: draw(axis.values, rng)))
+    if point is None:
+        raise NothingLeftError("no random point is allowed; loosen `forbidden`")
     return _suggestion(ask, point, 0 if ask.number < _population(ask) else ask.number // _population(ask), None, reason)
 
 
@@ -106,7 +111,8 @@ def _explored(ask: Ask, parent: int, settings: PBTSettings, rng: random.Random) 
             return draw(axis.values, rng)
         return perturbed(axis.values, key, settings.perturbation, up=rng.random() < 0.5)
 
-    return dict(ask.space.build(choose))
+    changed = allowed_point(ask, lambda: ask.space.build(choose), draws=_DRAWS)
+    return _parameters(ask, parent) if changed is None else changed
 
 
 def perturbed(dimension: Dimension, key: Key, factor: float, *, up: bool) -> Key:

@@ -100,7 +100,7 @@ class Pending:
             running[number] = before if before is not None and same else (parameters, space.key(parameters))
         self._running = running
         wanted = frozenset(self.numbers)
-        once = space.size is not None and not inputs.problem.population
+        once = space.lattice is not None and not inputs.problem.population
         taken = frozenset(key for _, key in running.values()) if once else frozenset()
         self.made = {number: made for number, made in self.made.items() if number in wanted and made.key not in taken}
 
@@ -160,7 +160,7 @@ class Pending:
     def _keep(self, task: Task, suggestion: Suggestion) -> None:
         space = task.inputs.problem.space
         key = space.key(suggestion.parameters)
-        if space.size is not None and not task.inputs.problem.population:
+        if space.lattice is not None and not task.inputs.problem.population:
             # Meanwhile others may have got this very point: nobody runs it twice.
             if any(key == running for _, running in self._running.values()):
                 return

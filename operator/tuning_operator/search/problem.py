@@ -6,7 +6,9 @@ from tuning_operator.api.algorithm import Algorithm
 from tuning_operator.api.scheduling import Fidelity, Scheduler, SchedulerName
 from tuning_operator.api.study import Goal, StudySpec
 from tuning_operator.search.choice import Choice, choose
-from tuning_operator.search.space import Space, compile_space
+from tuning_operator.search.compiling import space_of
+from tuning_operator.search.space import Space
+from tuning_operator.search.types import Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Problem:
     fidelity: Fidelity | None
     trials: int | None
     parallel: int
+    enqueue: tuple[Parameters, ...] = ()
+    """First points, in order; not all of their parameters need be given."""
 
     @property
     def population(self) -> bool:
@@ -36,7 +40,9 @@ class Problem:
 
 def problem(spec: StudySpec, *, study_uid: str) -> Problem:
     """The search problem of a study. Raises `ValueError` with a sentence for the user."""
-    space = compile_space(spec.parameters)
+    space = space_of(spec)
+    if space.size == 0:
+        raise ValueError("spec.forbidden: no point of the space is left: loosen an expression, or widen a parameter")
     return Problem(
         study_uid=study_uid,
         space=space,
@@ -47,4 +53,5 @@ def problem(spec: StudySpec, *, study_uid: str) -> Problem:
         fidelity=spec.fidelity,
         trials=spec.limits.trials,
         parallel=spec.limits.parallel,
+        enqueue=tuple(spec.enqueue),
     )

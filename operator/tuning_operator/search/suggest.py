@@ -7,11 +7,12 @@ caller may keep between calls (`Known`) makes it faster and never different. Whi
 
 from collections.abc import Mapping, Sequence
 
-from tuning_operator.search import pbt, registry
-from tuning_operator.search.ask import Answer, Ask
+from tuning_operator.search import enqueued, pbt, registry
+from tuning_operator.search.ask import Answer, Ask, NothingLeftError
 from tuning_operator.search.known import Known
 from tuning_operator.search.problem import Problem, problem
-from tuning_operator.search.types import Exhausted, Observation, Parameters
+from tuning_operator.search.random_search import at_random
+from tuning_operator.search.types import Exhausted, Observation, Parameters, Suggestion
 
 __all__ = ["Answer", "Problem", "problem", "suggest", "warm_up"]
 
@@ -34,11 +35,22 @@ def suggest(
     # With several fidelities a trial that runs on has values already.
     running = {other: parameters for other, parameters in running.items() if not known.holds(other)}
     seen = known.seen(running)
+    ask = Ask(problem, known, seen, running, number)
     size = problem.space.size
-    if size is not None and len(seen) >= size and not problem.population:
-        return Exhausted(f"all {size} points of the space were suggested")
-    propose = pbt.propose if problem.population else registry.propose_of(problem.choice.name)
-    return propose(Ask(problem, known, seen, running, number))
+    try:
+        first = enqueued.propose(ask)
+        if first is not None:
+            return first
+        if problem.population:
+            return pbt.propose(ask)
+        if size is not None and len(seen) >= size:
+            return Exhausted(f"all {size} points of the space were suggested")
+        answer = registry.propose_of(problem.choice.name)(ask)
+        if isinstance(answer, Suggestion) and not problem.space.allowed(answer.parameters):
+            answer = at_random(ask, f"random: what {answer.by} proposed is forbidden")
+    except NothingLeftError as error:
+        return Exhausted(str(error))
+    return answer
 
 
 def warm_up(problem: Problem) -> None:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from tuning_operator.api.problem import shown
 from tuning_operator.api.study import Goal, Objective, StudySpec, Summarize
+from tuning_operator.search.compiling import space_of
 from tuning_operator.search.constraints import violation
 from tuning_operator.search.sources import Earlier, Source
-from tuning_operator.search.space import Space, compile_space
+from tuning_operator.search.space import Space
 from tuning_operator.search.types import Observation, Parameters
 
 MOST = 1000
@@ -35,7 +36,7 @@ class Learned:
 
 def learn(spec: StudySpec, sources: Sequence[Source]) -> Learned:
     """What the study may know before it begins. A source that is named twice counts once."""
-    space = compile_space(spec.parameters)
+    space = space_of(spec)
     found: list[Observation] = []
     notes: list[str] = []
     for source in {source.name: source for source in sources}.values():

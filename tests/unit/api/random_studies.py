@@ -93,7 +93,7 @@ def _node(schema: Schema, name: str) -> st.SearchStrategy[Any]:
 def _parameter(schema: Schema) -> st.SearchStrategy[Any]:
     """One kind of values most of the time, and ranges the right way round."""
     parts = {key: _node(child, key) for key, child in schema["properties"].items()}
-    kinds = [{kind: parts[kind]} for kind in ("float", "int", "choice")]
+    kinds = [{kind: parts[kind]} for kind in ("float", "int", "choice", "ordinal", "expression")]
     one = st.sampled_from(kinds).flatmap(lambda kind: st.fixed_dictionaries({"name": parts["name"]} | kind))
     rest = {key: part for key, part in parts.items() if key != "name"}
     return st.one_of(
@@ -102,9 +102,8 @@ def _parameter(schema: Schema) -> st.SearchStrategy[Any]:
 
 
 def _ordered(parameter: Any) -> Any:
-    for kind in ("float", "int"):
-        held = parameter.get(kind)
-        if held and held["min"] > held["max"]:
+    for held in (parameter.get("float"), parameter.get("int"), *parameter.get("when", [])):
+        if held and held.get("min", 0) > held.get("max", held.get("min", 0)):
             held["min"], held["max"] = held["max"], held["min"]
     return parameter
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tuning_operator.api.base import JSONScalar
-from tuning_operator.api.parameters import Parameter
+from tuning_operator.api.parameters import Condition, Parameter
 from tuning_operator.api.study import StudySpec
 from tuning_operator.search.suggest import Problem, problem
 from tuning_operator.search.types import Parameters
@@ -23,12 +23,25 @@ def an_int(name: str, low: int, high: int, **more: Any) -> Parameter:
     return Parameter.model_validate({"name": name, "int": {"min": low, "max": high, **more}, "when": when})
 
 
+def an_ordinal(name: str, *values: JSONScalar, when: list[dict[str, Any]] | None = None) -> Parameter:
+    return Parameter.model_validate({"name": name, "ordinal": list(values), "when": when or []})
+
+
+def an_expression(name: str, expression: str, when: list[dict[str, Any]] | None = None) -> Parameter:
+    return Parameter.model_validate({"name": name, "expression": expression, "when": when or []})
+
+
 def a_choice(name: str, *values: JSONScalar, when: list[dict[str, Any]] | None = None) -> Parameter:
     return Parameter.model_validate({"name": name, "choice": list(values), "when": when or []})
 
 
 def when(parameter: str, *values: JSONScalar) -> dict[str, Any]:
     return {"parameter": parameter, "values": list(values)}
+
+
+def within(parameter: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
+    ends = {"min": low, "max": high}
+    return {"parameter": parameter, **{end: value for end, value in ends.items() if value is not None}}
 
 
 MIXED = [
@@ -108,10 +121,14 @@ def finite_spaces(draw: st.DrawFn) -> list[Parameter]:
         conditions = []
         parents = draw(st.lists(st.sampled_from(made), max_size=2, unique_by=lambda p: p[0].name)) if made else []
         for parent, values in parents:
+            if parent.choice is None and draw(st.booleans()):
+                low, high = sorted(draw(st.tuples(st.floats(-6, 6), st.floats(-6, 6))))
+                conditions.append(within(parent.name, *draw(st.sampled_from([(low, high), (low, None), (None, high)]))))
+                continue
             chosen = draw(st.lists(st.sampled_from(values), min_size=1, max_size=3))
             conditions.append(when(parent.name, *chosen))
         name = f"p{index}"
-        match draw(st.sampled_from(["int", "float", "choice"])):
+        match draw(st.sampled_from(["int", "float", "choice", "ordinal"])):
             case "int":
                 low, count, step = draw(st.tuples(st.integers(-5, 5), st.integers(1, 4), st.integers(1, 3)))
                 values = [low + step * k for k in range(count)]
@@ -120,6 +137,9 @@ def finite_spaces(draw: st.DrawFn) -> list[Parameter]:
                 low, count = draw(st.tuples(st.integers(-5, 5), st.integers(2, 4)))
                 values = [float(f"{low / 10 + 0.1 * k:.1f}") for k in range(count)]
                 parameter = a_float(name, values[0], values[-1], step=0.1, when=conditions)
+            case "ordinal":
+                values = draw(st.lists(st.sampled_from([1, 3, 2.5, -4, 0]), min_size=1, max_size=4, unique=True))
+                parameter = an_ordinal(name, *values, when=conditions)
             case _:
                 pool: list[JSONScalar] = [1, 1.0, True, "1", 0, False, "", "x"]
                 values = draw(
@@ -143,11 +163,15 @@ def every_point(parameters: list[Parameter], values: Mapping[str, list[JSONScala
     for parameter in ordered:
         grown = []
         for point in points:
-            active = all(
-                c.parameter in point
-                and any(type(v) is type(point[c.parameter]) and v == point[c.parameter] for v in c.values)
-                for c in parameter.when
-            )
+            active = all(c.parameter in point and _met(c, point[c.parameter]) for c in parameter.when)
             grown += [{**point, parameter.name: value} for value in values[parameter.name]] if active else [point]
         points = grown
     return {identity(point) for point in points}
+
+
+def _met(condition: Condition, value: JSONScalar) -> bool:
+    if condition.values is not None:
+        return any(type(each) is type(value) and each == value for each in condition.values)
+    low = -math.inf if condition.min is None else condition.min
+    high = math.inf if condition.max is None else condition.max
+    return not isinstance(value, bool | str) and low <= value <= high

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.search import optuna_reference
 from tests.unit.search.spaces import a_choice, a_float, a_problem, an_int, when
 from tuning_operator.api.parameters import Parameter
+from tuning_operator.search.compiling import compile_space
 from tuning_operator.search.known import Known
-from tuning_operator.search.space import compile_space
 from tuning_operator.search.suggest import suggest
 from tuning_operator.search.types import Observation, Parameters, Suggestion
 

@@ -20,9 +20,9 @@ from tests.unit.search.spaces import (
     when,
 )
 from tuning_operator.api.parameters import Parameter
+from tuning_operator.search.compiling import compile_space
 from tuning_operator.search.dimension import dimension
 from tuning_operator.search.seeds import draw
-from tuning_operator.search.space import compile_space
 
 
 @given(finite_spaces())

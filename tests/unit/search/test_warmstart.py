@@ -11,6 +11,7 @@ from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.parameters import Parameter
 from tuning_operator.api.study import EarlierTrial, StudySpec
 from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.search.compiling import compile_space
 from tuning_operator.search.constraints import violation
 from tuning_operator.search.known import Known
 from tuning_operator.search.sources import (
@@ -21,7 +22,6 @@ from tuning_operator.search.sources import (
     table_source,
     trials_source,
 )
-from tuning_operator.search.space import compile_space
 from tuning_operator.search.suggest import problem, suggest
 from tuning_operator.search.types import Suggestion
 from tuning_operator.search.warmstart import MOST, learn
