@@ -74,7 +74,8 @@ class _Reader:
             spec = body["spec"]
             self.numbers[body["metadata"]["name"]] = spec["number"]
             self.studies[body["metadata"]["name"]] = spec["study"]
-            yield TrialCreated(at, by, spec["study"], spec["number"], spec.get("role", "Search") == "Search")
+            role = spec.get("role", "Search")
+            yield TrialCreated(at, by, spec["study"], spec["number"], role == "Search", role == "Final")
         elif what == "patch tuningtrials/status":
             status = body.get("status", {})
             study = self.studies[ref["name"]]
@@ -117,9 +118,11 @@ class _Reader:
     def _spec(self, at: float, name: str, change: Object) -> SpecSet:
         spec = _merged(self.specs.get(name, {}), change)
         self.specs[name] = spec
-        objective, limits = spec["objectives"][0], spec.get("limits", {})
-        maximize = objective["goal"] == "Maximize"
-        return SpecSet(at, name, limits.get("parallel", 1), limits.get("trials"), objective["metric"], maximize)
+        objectives, limits = spec["objectives"], spec.get("limits", {})
+        maximize = objectives[0]["goal"] == "Maximize"
+        decided_later = len(objectives) > 1 or "confirm" in spec.get("final", {})
+        metric = "" if decided_later else objectives[0]["metric"]
+        return SpecSet(at, name, limits.get("parallel", 1), limits.get("trials"), metric, maximize)
 
 
 def _merged(base: Object, over: Object) -> Object:

@@ -23,6 +23,9 @@ class SpecSet:
     parallel: int
     trials: int | None
     metric: str
+    """Of the objective; empty where there are several, or further runs decide: which trial is the best is then not for
+    us to say (P4).
+    """
     maximize: bool
 
 
@@ -42,6 +45,8 @@ class TrialCreated:
     study: str
     trial: int
     search: bool = True
+    final: bool = False
+    """The final run, of which there is one. What is neither is a further run of one of the best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,7 @@ class Broken:
 class _Study:
     specs: list[SpecSet] = field(default_factory=list)
     created: dict[int, bool] = field(default_factory=dict)
+    finals: int = 0
     results: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     attempts: dict[int, int] = field(default_factory=dict)
     live: set[tuple[int, int]] = field(default_factory=set)
@@ -171,6 +177,10 @@ class _Study:
         before = [spec for spec in self.specs if spec.at < at - lag]
         values = [getattr(spec, name) for spec in before[-1:] + in_force]
         return max((float("inf") if value is None else value for value in values), default=float("inf"))
+
+    @property
+    def judged(self) -> bool:
+        return bool(self.specs and self.specs[-1].metric)
 
     def best(self) -> int | None:
         """The ledger's best trial, by the plainest reading of the design."""
@@ -249,7 +259,8 @@ class _Checker:
         limit = study.most(fact.at, self.edit_lag, "trials")
         if fact.search and total > limit:
             self.fail("P2", fact.at, f"trial {fact.trial} is number {total} of {limit:g}")
-        if not fact.search and sum(1 for search in study.created.values() if not search) > 1:
+        study.finals += fact.final
+        if fact.final and study.finals > 1:
             self.fail("P2", fact.at, f"trial {fact.trial} is a second final run")
 
     def trial_recorded(self, fact: TrialRecorded) -> None:
@@ -287,7 +298,7 @@ class _Checker:
         study = self.study(fact.study)
         self.wrote(fact.at, fact.by, "the study's status")
         study.status_best = fact.best
-        if study.specs and fact.best != study.best():
+        if study.judged and fact.best != study.best():
             self.fail(
                 "P4", fact.at, f"status.best is trial {fact.best}, the best of the ledger is trial {study.best()}"
             )
@@ -303,7 +314,7 @@ class _Checker:
         without = sorted(study.created.keys() - study.results.keys())
         if fact.finished and without:
             self.fail("P7", fact.at, f"trials without a result at the end: {without}")
-        if study.specs and study.status_best != study.best():
+        if study.judged and study.status_best != study.best():
             self.fail("P4", fact.at, f"at the end status.best is trial {study.status_best}, not {study.best()}")
 
 

@@ -240,7 +240,7 @@ class AnyWorld(RuleBasedStateMachine):
         match action:
             case CreateTrial():
                 search = action.role is Role.SEARCH
-                self.facts.append(history.TrialCreated(self._now, "op", UID, action.number, search))
+                self.facts.append(history.TrialCreated(self._now, "op", UID, action.number, search, not search))
             case StartRun() if (action.trial, action.attempt) not in known:
                 self.facts.append(history.RunCreated(self._now, "op", UID, action.trial, action.attempt))
             case RecordAttempt():

@@ -125,7 +125,14 @@ class World:
         trial = Trial(action.number, action.role, action.suggestion, created_at=self.clock.now)
         self._store(trial)
         self.facts.append(
-            history.TrialCreated(self.clock.now, by, self.uid, action.number, search=action.role is Role.SEARCH)
+            history.TrialCreated(
+                self.clock.now,
+                by,
+                self.uid,
+                action.number,
+                search=action.role is Role.SEARCH,
+                final=action.role is Role.FINAL,
+            )
         )
 
     def record(self, by: str, action: RecordAttempt | RecordResult, version: int) -> None:

@@ -28,7 +28,7 @@ def spec(at: float = 0.0, *, parallel: int = 2, trials: int | None = 3) -> SpecS
 
 
 def created(number: int, at: float = 1.0, *, search: bool = True) -> TrialCreated:
-    return TrialCreated(at, "op", "s", number, search)
+    return TrialCreated(at, "op", "s", number, search, final=not search)
 
 
 def run(trial: int, attempt: int = 0, at: float = 1.0) -> RunCreated:

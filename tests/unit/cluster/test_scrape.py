@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.unit.cluster.builders import a_study, raw_pod, raw_study, raw_trial
+from tests.unit.cluster.builders import a_spec, a_study, raw_pod, raw_study, raw_trial
 from tuning_operator.cluster.keyqueue import KeyQueue
 from tuning_operator.cluster.meters import Meters
 from tuning_operator.cluster.scrape import BODY_MAX, Scraper, url
@@ -100,6 +102,42 @@ async def test_a_trial_that_is_recorded_is_not_scraped(serve: Serve) -> None:
     known.trials[0] = recorded
     await scraped(scraper, 1.5)
     assert asked == 0
+
+
+async def test_a_rung_is_read_when_it_is_due_and_wakes_the_study(serve: Serve) -> None:
+    """One step takes 0.5 s, the interval is an hour: without the reckoning only the first scrape would be."""
+    began = time.monotonic()
+    asked: list[float] = []
+
+    async def training(request: web.Request) -> web.Response:
+        asked.append(time.monotonic() - began)
+        step = int(asked[-1] / 0.5)
+        lines = [f"tuning_step {step}", f"tuning_loss {1 / max(1, step)}"]
+        lines += [f'tuning_rung{{metric="loss",budget="{rung}"}} {1 / rung}' for rung in (1, 3, 9) if rung <= step]
+        return web.Response(text="\n".join([*lines, ""]))
+
+    scraper, known, queue = await serve(training)
+    port = known.study.spec.metrics.port if known.study else 0
+    known.study = a_study(
+        metrics={"port": port, "intervalSeconds": 3600},
+        fidelity={"max": 27},
+        scheduler={"name": "ASHA", "asha": {"mode": "Hybrid"}},
+        trial=a_spec()["trial"] | {"checkpoints": {"claimName": "kept"}},
+    )
+    task = asyncio.create_task(scraper.run())
+    woken: list[int] = []
+    while time.monotonic() < began + 5.5:
+        if len(queue):
+            queue.done(await queue.get())
+            woken.append(max(known.scraped[0, 0].rungs, default=0))
+        await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert known.scraped[0, 0].rungs == {rung: {"loss": 1 / rung} for rung in (1, 3, 9)}
+    assert woken == [3, 9]
+    assert len(asked) <= 9
+    assert min(later - earlier for earlier, later in itertools.pairwise(asked)) >= 0.45
 
 
 def test_addresses_of_both_families() -> None:
