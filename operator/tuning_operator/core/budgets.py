@@ -49,6 +49,11 @@ class Search:
     closed: bool
     """A final run or a further run of the best trials exists."""
 
+    @property
+    def complete(self) -> bool:
+        """No trial will be added."""
+        return self.full or self.exhausted or self.closed
+
 
 def search_end(spec: StudySpec, tally: Tally, search: Search, *, now: float) -> End | None:
     if tally.reached is not None:

@@ -96,7 +96,7 @@ def _search(snapshot: Snapshot, desk: Desk) -> Search:
     closed = desk.view.final is not None or bool(desk.further)
     going_on = 0
     if desk.ladder is not None and not unfinished and search and (full or exhausted or closed):
-        going_on = len(desk.ladder.promotable())
+        going_on = len(desk.ladder.promotable(complete=True))
     return Search(
         total=desk.view.total,
         unfinished=len(unfinished) + going_on,
@@ -128,7 +128,7 @@ def _end_hopeless(desk: Desk, search: Search, tally: Tally) -> None:
     """Paused trials that nothing can promote any more make room: for people, and of their checkpoints."""
     if desk.ladder is None or not any(each.paused for each in desk.opens.values()):
         return
-    for number in desk.ladder.hopeless(complete=search.full or search.exhausted or search.closed):
+    for number in desk.ladder.hopeless(complete=search.complete):
         each = desk.opens.get(number)
         if each is not None and each.paused and not each.blocked:
             desk.stop(each, not_promoted(desk.spec, each.trial, why="too many others were better there"))

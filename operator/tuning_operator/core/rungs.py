@@ -117,8 +117,9 @@ class Ladder:
         self.put(replace(trial, recorded_state=TrialState.RUNNING))
         return self._scheduler.judge(list(self._table().values()), trial.number)
 
-    def promotable(self) -> list[int]:
-        return self._scheduler.promotable(list(self._table().values()))
+    def promotable(self, *, complete: bool) -> list[int]:
+        """`complete`: no trial will be added."""
+        return self._scheduler.promotable(list(self._table().values()), complete=complete)
 
     def hopeless(self, *, complete: bool) -> list[int]:
         return self._scheduler.hopeless(list(self._table().values()), complete=complete)

@@ -49,7 +49,7 @@ def starts(
     if hindered.any:
         return found
     if end is None:
-        _promote(found, desk)
+        _promote(found, desk, complete=search.complete)
         _create(found, snapshot, search, now=desk.now)
     else:
         _create_further(found, snapshot, desk=desk, tally=tally)
@@ -89,11 +89,11 @@ def _continue(found: Starts, desk: Desk, hindered: Hindrances) -> None:
             found.restarts.append(each.trial.number)
 
 
-def _promote(found: Starts, desk: Desk) -> None:
+def _promote(found: Starts, desk: Desk, *, complete: bool) -> None:
     """Paused trials that may go on; one whose earlier attempt is not gone yet holds a slot by that, and waits."""
     if desk.ladder is None or found.free <= 0 or not any(each.paused for each in desk.opens.values()):
         return
-    for number in desk.ladder.promotable():
+    for number in desk.ladder.promotable(complete=complete):
         if found.free <= 0:
             break
         each = desk.opens.get(number)

@@ -68,7 +68,7 @@ class BestThird:
             return Verdict.GO_ON
         return Verdict.STOP if self.stop else Verdict.PAUSE
 
-    def promotable(self, table: Table) -> list[int]:
+    def promotable(self, table: Table, *, complete: bool = False) -> list[int]:
         found = []
         for rung in (1, 0):
             top = self._top(table, rung)
@@ -267,6 +267,14 @@ def test_promotions_go_on_when_every_trial_is_created() -> None:
     scene = a_climb(limits__trials=3).with_trials(paused(0.5), paused(0.6), paused(0.1))
     assert starts(scene) == [(1, 1)]
     assert scene.plan().status["state"] == "Running"
+
+
+def test_few_as_they_are_one_trial_gets_the_full_budget_before_the_search_ends() -> None:
+    changes = {"scheduler": {"name": "SuccessiveHalving"}, "limits__trials": 2}
+    still_to_come = a_climb(**(changes | {"limits__trials": 3})).with_trials(paused(0.5), paused(0.6))
+    assert starts(still_to_come) == [(2, 0)]
+    scene = a_climb(**changes).with_trials(paused(0.5), paused(0.6))
+    assert starts(scene) == [(1, 1)]
 
 
 @pytest.mark.usefixtures("scheduler")
