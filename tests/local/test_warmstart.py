@@ -162,3 +162,12 @@ def test_what_the_first_study_found_later_is_not_looked_at(a_study: AStudy) -> N
     run(a_study.with_limits(trials=9))
     assert "learned from 4 results" in learned(run(study.with_limits(trials=5)))
     assert [each["known"] for each in suggested(study)] == [4, 5, 6, 7, 8]
+
+
+def test_the_example_begins_with_its_config_map(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "warm-start.yaml"
+    finished = tuning(tmp_path, "run", example, "--output", "json", "--dir", tmp_path / "ledger", "--no-report")
+    reason = learned(finished)
+    assert "learned from 19 results of ConfigMap warm-start-earlier; 1 left out: x1 is not a number" in reason
+    first = finished.json["trials"][0]["spec"]["suggestion"]
+    assert first["known"] == 19
