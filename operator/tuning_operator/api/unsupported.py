@@ -53,7 +53,19 @@ def _or(words: tuple[str, ...]) -> str:
 
 NOT_YET: tuple[Rule, ...] = (
     _absent("spec.trial", "replicates"),
-    _only("spec.algorithm", "name", "Auto", "Grid", "Random", "TPE"),
+    _only(
+        "spec.algorithm",
+        "name",
+        "Auto",
+        "Grid",
+        "Random",
+        "QuasiRandom",
+        "TPE",
+        "CMAES",
+        "NSGAII",
+        "NSGAIII",
+        "Evolution",
+    ),
     _absent("spec", "fidelity"),
     _only("spec.scheduler", "name", "None"),
     _at_most("spec.limits", "queued", 0),

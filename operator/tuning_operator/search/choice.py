@@ -26,6 +26,8 @@ def choose(space: Space, spec: StudySpec) -> Choice:
     registry.check(algorithm.name)
     if algorithm.name is AlgorithmName.GRID:
         grid_of(space)
+    if algorithm.name is AlgorithmName.CMA_ES:
+        _check_cmaes(space, len(spec.objectives))
     if algorithm.name is not AlgorithmName.AUTO:
         return Choice(algorithm.name, "chosen by the study")
     size = space.size
@@ -53,3 +55,16 @@ def grid_of(space: Space) -> Lattice:
         f"algorithm.name: Grid: parameter {name} is {described}, infinitely many: "
         "give it a `step` or make it a `choice`, or use Random or TPE"
     )
+
+
+def _check_cmaes(space: Space, objectives: int) -> None:
+    if objectives > 1:
+        raise ValueError(
+            f"algorithm.name: CMAES: it searches for one objective, this study has {objectives}: "
+            "write NSGAII, TPE or Auto, or leave one objective"
+        )
+    if not any(axis.values.ordered and axis.values.count != 1 for axis in space.axes):
+        raise ValueError(
+            "algorithm.name: CMAES: it needs a `float`, `int` or `ordinal` parameter with more than one value, "
+            "and all of these are choices: write Evolution, TPE or Auto"
+        )

@@ -60,8 +60,9 @@ class RealDimension:
         x = min(max(self._scaled(self.value(key)), low), high)
         if self.prior is not None:
             return self.prior.share(x, low, high)
-        # Halves, since the width of a range of the largest numbers is none.
-        return min((x / 2 - low / 2) / (high / 2 - low / 2), 1.0)
+        # Halves, since the width of a range of the largest numbers is none; but those of the smallest are.
+        half = high / 2 - low / 2
+        return min((x / 2 - low / 2) / half, 1.0) if half > 0 else float(x > low)
 
     def from_unit(self, unit: float) -> float:
         """The value there; the inverse of `unit` but for rounding."""

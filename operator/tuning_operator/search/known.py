@@ -22,6 +22,8 @@ class Point:
     key: PointKey
     values: tuple[float, ...] | None
     infeasible: bool
+    violation: float = 0.0
+    generation: int | None = None
 
     @property
     def useful(self) -> bool:
@@ -93,8 +95,10 @@ class Known:
         values = observation.values
         # A value that is no number says that the parameters do not work.
         broken = values is not None and not all(map(math.isfinite, values))
-        infeasible = observation.infeasible or broken
-        return Point(observation.number, key, None if infeasible else values, infeasible)
+        infeasible = observation.infeasible or broken or not math.isfinite(observation.violation)
+        violation = 0.0 if infeasible else observation.violation
+        usable = None if infeasible else values
+        return Point(observation.number, key, usable, infeasible, violation, observation.generation)
 
 
 def _own(points: Iterable[Point]) -> Iterable[PointKey]:

@@ -27,7 +27,12 @@ class Entry:
 ALGORITHMS: Mapping[AlgorithmName, Entry] = {
     AlgorithmName.GRID: Entry("grid"),
     AlgorithmName.RANDOM: Entry("random_search"),
+    AlgorithmName.QUASI_RANDOM: Entry("quasirandom"),
     AlgorithmName.TPE: Entry("tpe", model="tpe_model"),
+    AlgorithmName.CMA_ES: Entry("cmaes", model="cmaes_model"),
+    AlgorithmName.NSGA_II: Entry("nsga"),
+    AlgorithmName.NSGA_III: Entry("nsga"),
+    AlgorithmName.EVOLUTION: Entry("evolution"),
 }
 
 

@@ -33,6 +33,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 _EPOCH = datetime(2000, 1, 1)
 _SMOOTH = 1_000_000
 """Finite values from which on they are modelled as a continuum: the weight of a single one would vanish in rounding."""
+_BROKEN = 1e300
+"""Violation of a trial that does not work at all: more than any constraint can be broken."""
 _DIRECTIONS = {Goal.MAXIMIZE: StudyDirection.MAXIMIZE, Goal.MINIMIZE: StudyDirection.MINIMIZE}
 
 
@@ -139,8 +141,8 @@ def _recorded(space: Space, known: Known) -> list[FrozenTrial]:
             if entry is None or entry[0] is not point:
                 state = TrialState.PRUNED if point.values is None else TrialState.COMPLETE
                 trial = _frozen(space, point.number, point.key, state, values=point.values)
-                if point.infeasible:
-                    trial.set_constraint("feasible", 1.0)
+                if point.infeasible or point.violation > 0:
+                    trial.set_constraint("feasible", _BROKEN if point.infeasible else point.violation)
                 entry = (point, trial)
             derived[point.number] = entry
             trials.append(entry[1])

@@ -82,13 +82,14 @@ def a_study(
     goals: tuple[str, ...] = ("Minimize",),
     trials: int | None = 60,
     parallel: int = 1,
+    settings: dict[str, Any] | None = None,
     **tpe: Any,
 ) -> StudySpec:
     return StudySpec.model_validate(
         {
             "objectives": [{"metric": f"m{index}", "goal": goal} for index, goal in enumerate(goals)],
             "parameters": [p.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True) for p in parameters],
-            "algorithm": {"name": algorithm, "seed": seed, **({"tpe": tpe} if tpe else {})},
+            "algorithm": {"name": algorithm, "seed": seed, **({"tpe": tpe} if tpe else {}), **(settings or {})},
             "limits": {"trials": trials, "parallel": parallel},
             "trial": {"trainer": {}},
         }
