@@ -1,5 +1,7 @@
 """Sobol's and Halton's points against SciPy's, and what scrambling must keep: even spread."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.stats import qmc
@@ -46,8 +48,8 @@ def test_they_are_spread_better_than_random_points_and_differently_by_seed(seque
     random = np.mean([qmc.discrepancy(np.random.default_rng(seed).random((128, 6))) for seed in range(8)])
     given = [points(sequence, 128, 6, seed) for seed in range(8)]
     assert np.mean([qmc.discrepancy(each) for each in given]) < 0.6 * random
-    assert not any((a == b).any() for a, b in zip(given, given[1:], strict=False))
-    assert all(0 <= each.min() and each.max() < 1 for each in given)
+    assert not any((a == b).any() for a, b in itertools.pairwise(given))
+    assert all(each.min() >= 0 and each.max() < 1 for each in given)
 
 
 @pytest.mark.parametrize("number", [10**4, 2**31])
