@@ -141,9 +141,10 @@ def _point(space: Space, parameters: Parameters) -> tuple[Parameters | str, Sequ
         if axis.values.key(given[name]) is None:
             return f"{name} is not {axis.values.describe()}", ()
     key = space.key({name: value for name, value in given.items() if name in active})
-    if key is None:
-        return "no point of this space", ()
-    return space.point(key), [name for name in parameters if name not in active]
+    if key is None or not space.allowed_key(key):
+        return "the study forbids it", ()
+    point = space.point(key)
+    return point, [name for name in parameters if name not in point]
 
 
 def best_and_latest(objectives: Sequence[Objective], found: Sequence[Observation]) -> list[Observation]:

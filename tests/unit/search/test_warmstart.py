@@ -139,6 +139,14 @@ def test_dropped_parameters_are_named_with_whether_they_varied() -> None:
     )
 
 
+def test_what_the_study_forbids_is_left_out_and_what_it_derives_is_made_anew() -> None:
+    width = Parameter.model_validate({"name": "width", "expression": "layers * 8"})
+    spec = a_spec(*SPACE, width, forbidden=["layers > 3"])
+    learned = learn(spec, [a_study(a_result(width=99), a_result(layers=4))])
+    assert [each.parameters for each in learned.observations] == [POINT | {"width": 16}]
+    assert learned.notes == ("learned from 1 result of study old; 1 left out: the study forbids it",)
+
+
 @pytest.mark.parametrize(
     ("source", "note"),
     [
