@@ -34,7 +34,18 @@ def semantic_problems(spec: StudySpec, *, service_accounts: Collection[str] = ()
         *template_problems(spec.trial, service_accounts=service_accounts),
         *binding_problems(spec.trial),
         *(() if local else checkpoint_problems(spec)),
+        *(() if local else _storages(spec)),
     ]
+
+
+def _storages(spec: StudySpec) -> Iterator[Problem]:
+    """The operator opens no databases."""
+    for index, source in enumerate(spec.warm_start):
+        if source.optuna is not None:
+            remedy = (
+                "a cluster reads no Optuna storage; make a ConfigMap of it with `tuning import` and write configMap"
+            )
+            yield Problem(f"spec.warmStart[{index}].optuna", shown(source.optuna.storage), remedy)
 
 
 def _grid(spec: StudySpec) -> Iterator[Problem]:

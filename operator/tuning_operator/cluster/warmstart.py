@@ -47,9 +47,6 @@ class Teachers:
                 found += self._chosen(each.selector.match_labels, known)
             elif each.config_map is not None:
                 found.append(await self._config_map(each.config_map, study))
-            elif each.optuna is not None:
-                remedy = "a cluster cannot read it; make a ConfigMap of it with `tuning import`"
-                found.append(Source(f"the Optuna study {each.optuna.name}", problem=remedy))
             else:
                 found.append(trials_source(f"spec.warmStart[{index}].trials", each.trials or ()))
         return found

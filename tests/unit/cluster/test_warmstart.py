@@ -87,12 +87,6 @@ def test_a_study_of_the_namespace_teaches_its_results() -> None:
             "nothing learned from studies with team=b: it has no results",
             id="no study has the label",
         ),
-        pytest.param(
-            [{"optuna": {"storage": "sqlite:///x.db", "name": "o"}}],
-            [],
-            "nothing learned from the Optuna study o: a cluster cannot read it; make a ConfigMap of it",
-            id="an Optuna storage",
-        ),
     ],
 )
 def test_what_cannot_teach_says_why(warm_start: list[Any], others: list[list[Any]], note: str) -> None:
