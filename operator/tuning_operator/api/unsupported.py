@@ -52,7 +52,6 @@ def _or(words: tuple[str, ...]) -> str:
 
 
 NOT_YET: tuple[Rule, ...] = (
-    _absent("spec.trial", "replicates"),
     _only(
         "spec.algorithm",
         "name",
@@ -66,8 +65,6 @@ NOT_YET: tuple[Rule, ...] = (
         "NSGAIII",
         "Evolution",
     ),
-    _absent("spec", "fidelity"),
-    _only("spec.scheduler", "name", "None"),
     _at_most("spec.limits", "queued", 0),
     _at_most("spec.trial", "workers", 1),
     _only("spec.metrics", "source", "Auto", "Direct"),
