@@ -13,14 +13,7 @@ PARENT_DIR: Final = "/parent"
 
 
 def variables(study: Study, trial: Trial, *, attempt: int) -> dict[str, str]:
-    told = contract.variables(
-        study,
-        trial=trial_name(study.name, study.uid, trial.number),
-        number=trial.number,
-        role=trial.role,
-        attempt=attempt,
-        parameters=trial.suggestion.parameters,
-    ) | {
+    told = contract.variables(study, trial, attempt=attempt) | {
         "TUNING_CHECKPOINT_DIR": CHECKPOINT_DIR,
         "TUNING_METRICS_PORT": str(study.spec.metrics.port),
     }

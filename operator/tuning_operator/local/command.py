@@ -16,7 +16,6 @@ from typing import Any
 from tuning_operator.api.study import StudySpec
 from tuning_operator.core import contract
 from tuning_operator.core.model import Study, Trial
-from tuning_operator.core.naming import trial_name
 from tuning_operator.core.templates import TemplateError, fill
 from tuning_operator.local.expansion import expand_all, expand_environment
 from tuning_operator.local.files import AttemptFiles
@@ -34,14 +33,15 @@ def command_for(
     directory: Path,
     host: Mapping[str, str],
     gpus: int,
+    parent: Path | None = None,
 ) -> Command:
     """`directory` is where the command runs: the study file's, so that a script beside it is found. `host` is this
-    process's environment.
+    process's environment, `parent` the checkpoints that the trial begins with.
     """
     job = bound_job(study.spec, trial)
     pod = _at(job, "spec", "template", "spec")
     container = _first_container(pod)
-    contract = contract_environment(study, trial, files=files)
+    contract = contract_environment(study, trial, files=files, parent=parent)
     given = expand_environment(_given_environment(container, host), contract)
     command = [str(part) for part in container.get("command") or ()]
     arguments = [str(part) for part in container.get("args") or ()]
@@ -65,17 +65,13 @@ def command_for(
     )
 
 
-def contract_environment(study: Study, trial: Trial, *, files: AttemptFiles) -> dict[str, str]:
+def contract_environment(
+    study: Study, trial: Trial, *, files: AttemptFiles, parent: Path | None = None
+) -> dict[str, str]:
     """The `TUNING_*` variables of docs/trial-contract.md. Nobody scrapes here, so there is no port for metrics."""
-    told = contract.variables(
-        study,
-        trial=trial_name(study.name, study.uid, trial.number),
-        number=trial.number,
-        role=trial.role,
-        attempt=trial.attempt,
-        parameters=trial.suggestion.parameters,
-    )
-    return told | {"TUNING_CHECKPOINT_DIR": str(files.checkpoint), "TUNING_TERMINATION_FILE": str(files.report)}
+    told = contract.variables(study, trial, attempt=trial.attempt)
+    told |= {"TUNING_CHECKPOINT_DIR": str(files.checkpoint), "TUNING_TERMINATION_FILE": str(files.report)}
+    return told if parent is None else told | {"TUNING_PARENT_DIR": str(parent)}
 
 
 def bound_job(spec: StudySpec, trial: Trial) -> dict[str, Any]:

@@ -34,9 +34,10 @@ class Start:
 class AttemptFiles:
     """Everything on disk of one attempt of one trial."""
 
-    def __init__(self, directory: Path, attempt: int) -> None:
+    def __init__(self, directory: Path, attempt: int, *, replicate: int = 0) -> None:
+        """Each replicate is a training of its own, with checkpoints of its own."""
         self.base = directory / f"attempt-{attempt}"
-        self.checkpoint = directory / "checkpoint"
+        self.checkpoint = directory / (f"replicate-{replicate}" if replicate else "checkpoint")
         self.log = self._file("log")
         self.report = self._file("report.json")
 

@@ -5,10 +5,12 @@ Every write is atomic; a result is written once and refused afterwards (P3). One
 lock. What a person may not change while results are recorded is refused here, with the field's name.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import uuid
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,8 +111,8 @@ class Ledger:
     def trials(self) -> tuple[Trial, ...]:
         return tuple(self._trials[number] for number in sorted(self._trials))
 
-    def files(self, trial: int, attempt: int) -> AttemptFiles:
-        return AttemptFiles(self.directory / "runs" / f"{trial:04d}", attempt)
+    def files(self, trial: int, attempt: int, *, replicate: int = 0) -> AttemptFiles:
+        return AttemptFiles(self.directory / "runs" / f"{trial:04d}", attempt, replicate=replicate)
 
     def create(self, trial: Trial) -> None:
         """Idempotent: the first creation counts."""
@@ -132,8 +134,16 @@ class Ledger:
         self.status = status
         write_atomically(self.directory / "study.json", _json(study_resource(self.study, status)))
 
-    def remove_checkpoint(self, trial: int) -> None:
-        shutil.rmtree(self.files(trial, 0).checkpoint, ignore_errors=True)
+    def prune_checkpoint(self, trial: int, *, keep: Collection[str]) -> None:
+        """Removes what a trial's next attempt would have needed, all but the entries named. Never raises OSError."""
+        with contextlib.suppress(OSError):
+            for path in self.files(trial, 0).checkpoint.iterdir():
+                if path.name in keep:
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def _unfinished(self, action: RecordAttempt | RecordResult) -> Trial | None:
         """The trial with what both actions say of it; None once its result is recorded."""
@@ -146,6 +156,8 @@ class Ledger:
             retries=action.retries,
             disruptions=action.disruptions,
             accelerator_seconds=action.accelerator_seconds,
+            rungs=action.rungs or trial.rungs,
+            replicates=action.replicates or trial.replicates,
             started_at=action.started_at,
         )
 

@@ -153,6 +153,10 @@ class Processes:
         attempt = self._known.get(key)
         return attempt.run() if attempt else None
 
+    def news(self) -> bool:
+        """Whether a report tells of a rung that `run` has not told yet."""
+        return any(attempt.at_new_rung() for attempt in self._known.values() if attempt.ended is None)
+
     def known(self) -> tuple[Key, ...]:
         return tuple(self._known)
 
@@ -206,6 +210,7 @@ class _Attempt:
         self._reaped = False
         self._killed = False
         self._report: tuple[int, Report | None] = (0, None)
+        self._rungs = 0
 
     def wait(self) -> None:
         if self._process is None:
@@ -246,13 +251,15 @@ class _Attempt:
 
     def run(self) -> Run:
         end = self.ended
+        report = self._last_report(ended=end is not None)
+        self._rungs = len(report.rungs) if report is not None else 0
         run = Run(
             trial=self.key[0],
             attempt=self.key[1],
             state=RunState.RUNNING if self.kill_at is None else RunState.STOPPING,
             created_at=self.start.at,
             started_at=self.start.at,
-            report=self._last_report(ended=end is not None),
+            report=report,
         )
         if end is None:
             return run
@@ -265,6 +272,10 @@ class _Attempt:
             message=end.message,
             disrupted=end.code is None,
         )
+
+    def at_new_rung(self) -> bool:
+        report = self._last_report(ended=False)
+        return report is not None and len(report.rungs) > self._rungs
 
     def _last_report(self, *, ended: bool) -> Report | None:
         """Read again only when the file changed, and once more after the end: two writes can bear the same time."""

@@ -9,8 +9,15 @@ from typing import Any
 
 from tuning_operator.api.names import API_VERSION, LABEL_STUDY, LABEL_STUDY_UID, LABEL_TRIAL, STUDY_KIND, TRIAL_KIND
 from tuning_operator.api.study import StudySpec
-from tuning_operator.api.trial import SuggestionRecord, TrialResult, TuningTrialSpec, TuningTrialStatus
-from tuning_operator.core.model import Result, Study, Trial
+from tuning_operator.api.trial import (
+    ReplicateRecord,
+    RungRecord,
+    SuggestionRecord,
+    TrialResult,
+    TuningTrialSpec,
+    TuningTrialStatus,
+)
+from tuning_operator.core.model import Replicate, Result, Rung, Study, Trial
 from tuning_operator.core.naming import trial_name
 from tuning_operator.search.types import Suggestion
 
@@ -24,7 +31,12 @@ def trial_resource(trial: Trial, study: Study) -> Json:
         role=trial.role,
         parameters=dict(trial.suggestion.parameters),
         suggestion=SuggestionRecord(
-            by=trial.suggestion.by, known=trial.suggestion.known, reason=trial.suggestion.reason
+            by=trial.suggestion.by,
+            known=trial.suggestion.known,
+            reason=trial.suggestion.reason,
+            generation=trial.suggestion.generation,
+            parent=trial.suggestion.parent,
+            expected=trial.suggestion.expected,
         ),
     )
     status = TuningTrialStatus(
@@ -33,6 +45,11 @@ def trial_resource(trial: Trial, study: Study) -> Json:
         retries=trial.retries,
         disruptions=trial.disruptions,
         accelerator_seconds=trial.accelerator_seconds,
+        rungs=[
+            RungRecord(budget=r.budget, values=dict(r.values), infeasible=r.infeasible, promoted=r.promoted)
+            for r in trial.rungs
+        ],
+        replicates=[ReplicateRecord(values=dict(r.values), metrics=dict(r.metrics)) for r in trial.replicates],
         start_time=None if trial.started_at is None else timestamp(trial.started_at),
         completion_time=None if trial.ended_at is None else timestamp(trial.ended_at),
         result=None if trial.result is None else _result_record(trial.result),
@@ -56,12 +73,22 @@ def trial_from(resource: Json) -> Trial:
     return Trial(
         number=spec.number,
         role=spec.role,
-        suggestion=Suggestion(spec.parameters, spec.suggestion.by, spec.suggestion.known, spec.suggestion.reason),
+        suggestion=Suggestion(
+            spec.parameters,
+            spec.suggestion.by,
+            spec.suggestion.known,
+            spec.suggestion.reason,
+            spec.suggestion.generation,
+            spec.suggestion.parent,
+            spec.suggestion.expected,
+        ),
         created_at=seconds(resource["metadata"]["creationTimestamp"]),
         attempt=status.attempt,
         retries=status.retries,
         disruptions=status.disruptions,
         accelerator_seconds=status.accelerator_seconds,
+        rungs=tuple(Rung(r.budget, r.values, r.infeasible, r.promoted) for r in status.rungs),
+        replicates=tuple(Replicate(r.values, r.metrics) for r in status.replicates),
         started_at=None if status.start_time is None else seconds(status.start_time),
         ended_at=None if status.completion_time is None else seconds(status.completion_time),
         result=None if status.result is None else _result_from(status.result),
@@ -110,6 +137,7 @@ def _result_record(result: Result) -> TrialResult:
         reason=result.reason,
         message=result.message[:1024],
         values=dict(result.values),
+        errors=dict(result.errors),
         metrics=dict(result.metrics),
         infeasible=result.infeasible,
         step=result.step,
@@ -123,6 +151,7 @@ def _result_from(record: TrialResult) -> Result:
         reason=record.reason,
         message=record.message,
         values=record.values,
+        errors=record.errors,
         metrics=record.metrics,
         infeasible=record.infeasible,
         step=record.step,

@@ -33,12 +33,15 @@ from tuning_operator.local.command import command_for
 from tuning_operator.local.ledger import Ledger, LedgerError
 from tuning_operator.local.machine import GpuPool, Machine, threads_environment
 from tuning_operator.local.processes import Key, Processes, StartError
+from tuning_operator.local.retention import kept, parent_of, removable
 from tuning_operator.search.lookahead import Inputs, LookAhead
 from tuning_operator.search.suggest import problem
 from tuning_operator.search.warmstart import Learned
 
 LOOK = 0.5
 """Seconds between two looks at the reports of running trials. Ends of processes wake the loop at once."""
+GLANCE = 0.05
+"""Seconds between two glances at whether a trial has reached a rung: what follows from it should follow soon."""
 REFRESH = 0.02
 """Seconds between two looks for a suggestion that is being made again: new ones wake the loop, renewed ones do not."""
 
@@ -109,6 +112,7 @@ class Runner:
         self._suggestions = LookAhead(on_ready=lambda _: self._wake.set())
         self._problems: dict[int, StartProblem] = {}
         self._held_back = False
+        self._pruned: set[int] = set()
         self._interruptions = 0
         self._told = False
         self._search_problem: str | None = None
@@ -136,7 +140,7 @@ class Runner:
                 if outcome is not None:
                     return outcome
                 if not _changes(plan):
-                    self._wake.wait(self._pause(plan, deadline))
+                    self._sleep(self._pause(plan, deadline))
         except BaseException:
             self._processes.abandon()
             raise
@@ -176,14 +180,16 @@ class Runner:
                 case RecordResult():
                     self._ledger.record_result(action)
         self._forget_what_is_recorded()
+        self._remove_checkpoints(snapshot.study.spec, plan.status)
         self._suggest(plan, snapshot)
         if not self._interruptions and plan.status != self._ledger.status:
             self._ledger.write_status(dict(plan.status))
 
     def _start(self, key: Key, study: Study, *, now: float) -> None:
         trial = next(trial for trial in self._ledger.trials if trial.number == key[0])
-        files = self._ledger.files(*key)
+        files = self._ledger.files(*key, replicate=len(trial.replicates))
         files.prepare()
+        parent = parent_of(study.spec, trial)
         machine = self._setting.machine
         host = dict(self._setting.environment)
         host.update(threads_environment(machine.cpus, study.spec.limits.parallel, host))
@@ -195,6 +201,7 @@ class Runner:
                 directory=self._setting.directory,
                 host=host,
                 gpus=study.spec.trial.accelerator.count,
+                parent=None if parent is None else self._ledger.files(parent, 0).checkpoint,
             )
             self._processes.start(key, command, files)
             self._problems.pop(key[0], None)
@@ -259,6 +266,20 @@ class Runner:
         if deadline is not None:
             waits.append(deadline - self._clock())
         return max(0.0, min(waits))
+
+    def _sleep(self, seconds: float) -> None:
+        until = self._clock() + seconds
+        glances = self._ledger.study.spec.fidelity is not None
+        while (left := until - self._clock()) > 0:
+            if self._wake.wait(min(left, GLANCE) if glances else left) or (glances and self._processes.news()):
+                return
+
+    def _remove_checkpoints(self, spec: StudySpec, status: Mapping[str, Any]) -> None:
+        trials, live = self._ledger.trials, {trial for trial, _ in self._processes.live()}
+        for number in removable(spec, trials, status):
+            if number not in self._pruned and number not in live:
+                self._pruned.add(number)
+                self._ledger.prune_checkpoint(number, keep=kept(trials[number]))
 
     def _heed_interruptions(self) -> None:
         if self._interruptions > 1:
