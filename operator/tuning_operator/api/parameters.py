@@ -11,7 +11,7 @@ from tuning_operator.api.words import Name
 ParameterValues = Annotated[dict[Name, JSONScalar], Field(max_length=64)]
 
 Expression = Annotated[str, Field(min_length=1, max_length=512)]
-"""CEL over the parameters: by name where the name is an identifier, else `p["optimizer.lr"]`."""
+"""CEL over the parameters: by name where the name is an identifier, else `p["optimizer.lr"]`; see docs/search.md."""
 
 
 class Scale(StrEnum):
@@ -82,11 +82,11 @@ class Parameter(Resource):
     expression: Expression | None = Field(
         None,
         description="Not searched but derived: CEL over the other parameters, for example `layers * width`. "
-        "Reaches the trial like any other.",
+        "Reaches the trial like any other, and is not there where one of those it needs is not active.",
     )
     when: list[Condition] = Field(
         default_factory=list,
         max_length=8,
-        description="Conditions, all of which must hold for the parameter to be active.",
+        description="Conditions, all of which must hold for the parameter to be active. None may name an expression.",
         json_schema_extra=keyed("parameter"),
     )

@@ -76,7 +76,13 @@ class MedianSettings(Resource):
 class PBTSettings(Resource):
     """Settings of population based training (Jaderberg et al., 2017); `fidelity.min` is the length of a generation."""
 
-    population: int = Field(10, ge=4, le=500, description="Members that train side by side.")
+    population: int = Field(
+        10,
+        ge=4,
+        le=500,
+        description="Members that train side by side. Each member of each generation is a trial, so `limits.trials` "
+        "for a full run is `population` times `fidelity.max / fidelity.min`.",
+    )
     quantile: float = Field(
         0.25, gt=0, le=0.5, description="Share of worst members that continue from a copy of one of the best."
     )

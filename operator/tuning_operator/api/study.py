@@ -319,12 +319,14 @@ class StudySpec(Resource):
         default_factory=list,
         max_length=32,
         description="Combinations that are never tried: CEL over the parameters, for example "
-        "`optimizer == 'sgd' && lr > 0.1` or `layers * width > 4096`.",
+        "`optimizer == 'sgd' && lr > 0.1` or `layers * width > 4096`. What hangs on a parameter that is not active "
+        "forbids nothing.",
     )
     enqueue: list[ParameterValues] = Field(
         default_factory=list,
         max_length=100,
-        description="First points to try, in order; parameters left out are drawn.",
+        description="First points to try, in order, whatever the algorithm; parameters left out are drawn. They count "
+        "as trials.",
     )
     algorithm: Algorithm = Field(default_factory=Algorithm, description="How new parameters are suggested.")
     fidelity: Fidelity | None = Field(None, description="Cheaper evaluations for multi-fidelity schedulers.")

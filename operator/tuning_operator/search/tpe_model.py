@@ -25,6 +25,7 @@ from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.study import Goal
 from tuning_operator.search.dimension import ChoiceDimension, Key, RealDimension, StepDimension
 from tuning_operator.search.known import Known, Point
+from tuning_operator.search.prior import Normal
 from tuning_operator.search.space import Axis, PointKey, Space
 from tuning_operator.search.types import Parameters
 
@@ -102,6 +103,8 @@ def _groups(space: Space, *, together: bool) -> dict[str, dict[str, BaseDistribu
 
 def _distribution(axis: Axis) -> BaseDistribution:
     match axis.values:
+        case RealDimension(prior=Normal()):
+            return FloatDistribution(0.0, 1.0)  # where good values are expected there is more room
         case RealDimension(low, high, log):
             return FloatDistribution(low, high, log=log)
         case StepDimension(low, _, _, count, log) if count > _SMOOTH:
@@ -119,12 +122,16 @@ def _distribution(axis: Axis) -> BaseDistribution:
 
 def _told(axis: Axis, key: Key) -> Key:
     """A key as Optuna is told it; `_key` is the inverse."""
+    if isinstance(axis.values, RealDimension) and axis.values.prior is not None:
+        return axis.values.unit(key)
     return axis.values.low + int(key) if isinstance(axis.values, StepDimension) and axis.values.log else key
 
 
 def _key(axis: Axis, value: Any) -> Key:
     if math.isnan(value):
         raise _NoNumberError
+    if isinstance(axis.values, RealDimension) and axis.values.prior is not None:
+        return axis.values.from_unit(float(value))
     if isinstance(axis.values, RealDimension):
         return axis.values.value(float(value))
     low = axis.values.low if isinstance(axis.values, StepDimension) and axis.values.log else 0

@@ -113,4 +113,7 @@ def _as_json(value: float) -> float:
 
 
 FIELDS = {name: _node(child, name) for name, child in SPEC["properties"].items()}
-WORKING = ("objectives", "parameters", "algorithm", "limits", "trial", "metrics", "final", "suspend")
+WORKING = (
+    "objectives", "constraints", "parameters", "forbidden", "enqueue", "warmStart",
+    "algorithm", "limits", "trial", "metrics", "final", "suspend",
+)  # fmt: skip
