@@ -31,12 +31,14 @@ def told(snapshot: Snapshot) -> Told:
     """Results of earlier studies first, then the trials of this search by number.
 
     With rungs, every trial's value is that of one rung, the highest that enough trials have reached: values of
-    different budgets cannot be compared. A trial that stands there counts as known, though it may run on.
+    different budgets cannot be compared. A trial that stands there counts as known, though it may run on. Earlier
+    results are values of the full budget.
     """
     spec = snapshot.study.spec
     metrics = [objective.metric for objective in spec.objectives]
-    level = _level(spec, snapshot.trials)
-    history: list[Observation] = list(snapshot.earlier)
+    level = _level(spec, snapshot)
+    full = level is None or spec.fidelity is None or level == spec.fidelity.max
+    history = [each for each in snapshot.earlier if full or each.infeasible]
     running: dict[int, Parameters] = {}
     for trial in snapshot.trials:
         if trial.role is not Role.SEARCH:
@@ -74,9 +76,10 @@ def _tried(trial: Trial) -> bool:
     return result.reason not in UNTOLD and (result.state is not TrialState.STOPPED or result.reason in _LOSERS)
 
 
-def _level(spec: StudySpec, trials: tuple[Trial, ...]) -> int | None:
+def _level(spec: StudySpec, snapshot: Snapshot) -> int | None:
     """The budget whose values the search learns from; None where all trials train to their end."""
-    if ladder(spec, trials) is None:
+    trials = snapshot.trials
+    if spec.fidelity is None or ladder(spec, trials) is None:
         return None
     reached = Counter(
         rung.budget
@@ -85,8 +88,9 @@ def _level(spec: StudySpec, trials: tuple[Trial, ...]) -> int | None:
         for rung in trial.rungs
         if not rung.infeasible
     )
+    reached[spec.fidelity.max] += sum(each.values is not None for each in snapshot.earlier)
     least = max(_LEAST, len(spec.parameters) + 1)
-    return max((budget for budget, count in reached.items() if count >= least), default=min(reached, default=0))
+    return max((budget for budget, count in reached.items() if count >= least), default=min(+reached, default=0))
 
 
 def _observation(trial: Trial, spec: StudySpec, metrics: list[str], level: int | None) -> Observation | None:

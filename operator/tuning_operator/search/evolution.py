@@ -34,11 +34,12 @@ def propose(ask: Ask) -> Suggestion:
         winner = ranked(sample)[0]
         parameters = _child(ask, winner, rng)
         if ask.new(parameters):
+            parent = f"trial {winner.number}" if winner.number >= 0 else "an earlier result"
             return Suggestion(
                 parameters,
                 by=AlgorithmName.EVOLUTION.value,
                 known=ask.known.results,
-                reason=f"child of trial {winner.number}, the best of {len(sample)}",
+                reason=f"child of {parent}, the best of {len(sample)}",
                 parent=winner.number,
             )
     return at_random(ask, f"random: {_DRAWS} children were all tried before")

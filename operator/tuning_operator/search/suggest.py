@@ -6,6 +6,7 @@ caller may keep between calls (`Known`) makes it faster and never different. Whi
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tuning_operator.search import enqueued, pbt, registry
 from tuning_operator.search.ask import Answer, Ask, NothingLeftError
@@ -50,6 +51,8 @@ def suggest(
             answer = at_random(ask, f"random: what {answer.by} proposed is forbidden")
     except NothingLeftError as error:
         return Exhausted(str(error))
+    if isinstance(answer, Suggestion) and answer.parent is not None and answer.parent < 0:
+        return replace(answer, parent=None)  # an earlier result is no trial of this study
     return answer
 
 

@@ -41,7 +41,7 @@ from tuning_operator.core.model import (
 )
 from tuning_operator.core.rungs import budgets, ends_at, until
 from tuning_operator.search.schedulers.table import Row, State, Table, Verdict
-from tuning_operator.search.types import Suggestion
+from tuning_operator.search.types import Observation, Suggestion
 from tuning_trial.report import Best, Report
 
 
@@ -409,6 +409,21 @@ def test_the_best_is_among_those_that_came_furthest() -> None:
         {"bracket": 0, "budget": 1, "reached": 3, "promoted": 3, "best": "0.9"},
         {"bracket": 0, "budget": 3, "reached": 2, "promoted": 1, "best": "0.5"},
     ]
+
+
+@pytest.mark.usefixtures("scheduler")
+@pytest.mark.parametrize(
+    ("count", "values"),
+    [
+        pytest.param(8, [(0.5,)] * 8 + [None] * 9, id="enough: those of the full budget, whoever found them"),
+        pytest.param(3, [(0.1,)] * 9, id="too few: the trials' own rung, and nothing of another budget"),
+    ],
+)
+def test_earlier_results_are_values_of_the_full_budget(count: int, values: list[tuple[float, ...] | None]) -> None:
+    scene = a_climb().with_trials(*(paused(0.1) for _ in range(9)))
+    earlier = tuple(Observation(number - count, {"lr": 0.1}, (0.5,)) for number in range(count))
+    found = told(replace(scene.snapshot, earlier=earlier))
+    assert [each.values for each in found.history] == values
 
 
 @pytest.mark.usefixtures("scheduler")

@@ -1,7 +1,9 @@
 """What a study learns from earlier results, and what it says about those that it cannot use."""
 
 import json
+import random
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.search.compiling import compile_space
 from tuning_operator.search.constraints import violation
 from tuning_operator.search.known import Known
+from tuning_operator.search.registry import ALGORITHMS
 from tuning_operator.search.sources import (
     Earlier,
     Source,
@@ -23,7 +26,7 @@ from tuning_operator.search.sources import (
     trials_source,
 )
 from tuning_operator.search.suggest import problem, suggest
-from tuning_operator.search.types import Suggestion
+from tuning_operator.search.types import Observation, Suggestion
 from tuning_operator.search.warmstart import MOST, learn
 
 SPACE = [
@@ -321,3 +324,29 @@ def test_points_of_earlier_studies_may_be_tried_again() -> None:
     known.learn(learn(spec, [Source("table", rows)]).observations)
     assert len(known.points) == 3
     assert len(known.seen({})) == 0
+
+
+@pytest.mark.parametrize("name", [name.value for name in ALGORITHMS])
+def test_every_algorithm_begins_with_earlier_results(name: str) -> None:
+    space = [a_float("x", 0, 1, step=0.01), a_float("y", 0, 1, step=0.01)]
+    spec = a_spec(*space, algorithm={"name": name})
+    draw = random.Random(0)
+    points = [{"x": draw.randrange(101) / 100, "y": draw.randrange(101) / 100} for _ in range(60)]
+    history = [
+        *learn(spec, [Source("table", [Earlier(point, {"acc": -distance(point)}) for point in points])]).observations
+    ]
+    suggested = []
+    for number in range(6):
+        answer = suggest(problem(spec, study_uid="u"), history=tuple(history), running={}, number=number)
+        assert isinstance(answer, Suggestion)
+        assert answer.known == 60 + number
+        assert answer.parent is None or answer.parent >= 0, "an earlier result is no trial"
+        suggested.append(distance(answer.parameters))
+        value = -distance(answer.parameters)
+        history.append(Observation(number, answer.parameters, (value,), generation=answer.generation))
+    if name not in ("Grid", "Random", "QuasiRandom"):
+        assert fmean(suggested) < 0.55, "at random it is 0.6 to 0.7, with a first population 0.57"
+
+
+def distance(point: Mapping[str, JSONScalar]) -> float:
+    return abs(float(point["x"]) - 0.3) + abs(float(point["y"]) - 0.7)
