@@ -79,7 +79,8 @@ def search_end(spec: StudySpec, tally: Tally, search: Search, *, now: float) -> 
     if search.full:
         return End(TRIALS_COMPLETED, f"all {search.total} trials ended (limits.trials)")
     if search.exhausted:
-        return End(SPACE_EXHAUSTED, f"every point of the space was tried, in {search.total} trials")
+        points = "every point that is not forbidden" if spec.forbidden else "every point of the space"
+        return End(SPACE_EXHAUSTED, f"{points} was tried, in {search.total} trials")
     return End(SEARCH_CLOSED, "further runs of the best exist; later edits of the limits do not reopen the search")
 
 

@@ -1,5 +1,6 @@
 """What does not change while a study runs, in the words of the search."""
 
+import random
 from dataclasses import dataclass
 
 from tuning_operator.api.algorithm import Algorithm
@@ -7,6 +8,7 @@ from tuning_operator.api.scheduling import Fidelity, Scheduler, SchedulerName
 from tuning_operator.api.study import Goal, StudySpec
 from tuning_operator.search.choice import Choice, choose
 from tuning_operator.search.compiling import space_of
+from tuning_operator.search.seeds import MOST_DRAWS, draw
 from tuning_operator.search.space import Space
 from tuning_operator.search.types import Parameters
 
@@ -41,8 +43,8 @@ class Problem:
 def problem(spec: StudySpec, *, study_uid: str) -> Problem:
     """The search problem of a study. Raises `ValueError` with a sentence for the user."""
     space = space_of(spec)
-    if space.size == 0:
-        raise ValueError("spec.forbidden: no point of the space is left: loosen an expression, or widen a parameter")
+    if not _leaves_something(space):
+        raise ValueError("spec.forbidden: leaves no point of the space: loosen an expression, or widen a parameter")
     return Problem(
         study_uid=study_uid,
         space=space,
@@ -55,3 +57,16 @@ def problem(spec: StudySpec, *, study_uid: str) -> Problem:
         parallel=spec.limits.parallel,
         enqueue=tuple(spec.enqueue),
     )
+
+
+def _leaves_something(space: Space) -> bool:
+    """Whether any point is allowed. Where the points cannot be counted, one in some thousand random ones is asked for:
+    a search finds no other either.
+    """
+    if not space.restricted:
+        return True
+    if space.size is not None:
+        return space.size > 0
+    rng = random.Random(0)
+    keys = (space.build_key(lambda axis: draw(axis.values, rng)) for _ in range(MOST_DRAWS))
+    return any(space.allowed_key(key) for key in keys)

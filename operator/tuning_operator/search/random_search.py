@@ -7,7 +7,7 @@ from itertools import islice
 from tuning_operator.api.algorithm import AlgorithmName
 from tuning_operator.api.base import JSONScalar
 from tuning_operator.search.ask import Ask, NothingLeftError
-from tuning_operator.search.seeds import draw
+from tuning_operator.search.seeds import MOST_DRAWS, draw
 from tuning_operator.search.space import PointKey, Space
 from tuning_operator.search.types import Suggestion
 
@@ -15,8 +15,6 @@ Point = dict[str, JSONScalar]
 
 _DRAWS = 64
 """Draws that may hit a point that is forbidden or seen before, until one of the others is taken by index."""
-_MOST_DRAWS = 5_000
-"""The same where nothing can be taken by index: then points that are allowed count as too few to be found."""
 
 
 def propose(ask: Ask) -> Suggestion:
@@ -41,7 +39,7 @@ def random_point(ask: Ask) -> Point:
     return ask.space.point(found)
 
 
-def allowed_point(ask: Ask, draw: Callable[[], Point], *, draws: int = _MOST_DRAWS) -> Point | None:
+def allowed_point(ask: Ask, draw: Callable[[], Point], *, draws: int = MOST_DRAWS) -> Point | None:
     """The first of these draws that is allowed, seen before or not."""
     points = (draw() for _ in range(draws))
     return next((point for point in points if ask.space.allowed(point)), None)
@@ -74,11 +72,11 @@ def _by_index(ask: Ask, rng: random.Random) -> PointKey | None:
 def _by_patience(ask: Ask, drawn: Iterator[PointKey]) -> PointKey:
     """The next new point; else one that is allowed: a branch of an infinite space may be finite, and drawn always."""
     allowed = None
-    for key in islice(drawn, _MOST_DRAWS if ask.space.restricted else 1):
+    for key in islice(drawn, MOST_DRAWS if ask.space.restricted else 1):
         if ask.new_key(key):
             return key
         if allowed is None and ask.space.allowed_key(key):
             allowed = key
     if allowed is None or ask.space.lattice is not None:
-        raise NothingLeftError(f"of {_MOST_DRAWS} random points not one is new and allowed; loosen `forbidden`")
+        raise NothingLeftError(f"of {MOST_DRAWS} random points not one is new and allowed; loosen `forbidden`")
     return allowed

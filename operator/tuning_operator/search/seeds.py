@@ -8,6 +8,9 @@ import random
 
 from tuning_operator.search.dimension import Dimension, Key
 
+MOST_DRAWS = 5_000
+"""Random points, none of which is allowed, from which on the points that are allowed count as too few to be found."""
+
 
 def seed_of(seed: int, study_uid: str, number: int, purpose: str = "") -> int:
     """32 bits for one trial of one study, independent of those of any other trial, study, seed and purpose."""

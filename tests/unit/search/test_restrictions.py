@@ -182,7 +182,7 @@ def test_random_spaces_with_a_forbidden_value(parameters: list[Parameter], at: i
     every = [free.point(free.key_at(index)) for index in range(free.size or 0)]
     left = {identity(point) for point in every if name not in point or not same(point[name], value)}
     if not left:
-        with pytest.raises(ValueError, match="no point of the space is left"):
+        with pytest.raises(ValueError, match="leaves no point of the space"):
             a_problem(parameters, forbidden=[text])
         return
     made = points(a_problem(parameters, forbidden=[text], seed=seed), 20)
@@ -191,8 +191,10 @@ def test_random_spaces_with_a_forbidden_value(parameters: list[Parameter], at: i
 
 
 def test_a_space_that_leaves_almost_nothing_says_so() -> None:
-    task = a_problem([LR, a_float("decay", 0, 1)], forbidden=["lr + decay > -1.0"])
-    (answer,) = trials(task, 5)
+    with pytest.raises(ValueError, match=r"spec.forbidden: leaves no point of the space: loosen an expression"):
+        a_problem([LR, a_float("decay", 0, 1)], forbidden=["lr + decay > -1.0"])
+    barren = compile_space([LR, a_float("decay", 0, 1)], forbidden=["lr + decay > -1.0"])
+    (answer,) = trials(replace(a_problem([LR]), space=barren), 5)
     assert answer == Exhausted("of 5000 random points not one is new and allowed; loosen `forbidden`")
 
 
@@ -256,3 +258,20 @@ def test_a_population_stays_where_it_is_allowed() -> None:
     assert [each.generation for each in made] == [number // 4 for number in range(20)]
     assert (made[0].by, made[0].parameters) == ("Enqueued", {"lr": 0.001, "layers": 4})
     assert all(each.parameters["lr"] <= 0.001 * each.parameters["layers"] for each in made)  # type: ignore[operator]
+
+
+@given(finite_spaces(), st.integers(0, 10**6))
+@settings(max_examples=100, deadline=None)
+def test_a_point_of_any_space_survives_the_unit_cube(parameters: list[Parameter], seed: int) -> None:
+    derived = [an_expression("derived", f'"{parameters[0].name}" in p ? 1 : 0')]
+    space = compile_space([*parameters, *derived, a_float("real", 1e-3, 10, scale="Log")])
+    rng = random.Random(seed)
+    point = space.decode(lambda axis: rng.random())
+    places = space.encode(point)
+    assert places is not None
+    named = {space.axes[index].name: place for index, place in places}
+    again = space.decode(lambda axis: named[axis.name])
+    assert identity({**again, "real": 0}) == identity({**point, "real": 0})
+    assert again["real"] == pytest.approx(point["real"])
+    assert point["derived"] == (1 if parameters[0].name in point else 0)
+    assert all(0 <= place <= 1 for _, place in places)
