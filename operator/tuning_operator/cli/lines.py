@@ -15,6 +15,7 @@ class LinesDisplay:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._states: dict[int, str] = {}
+        self._paused: set[int] = set()
         self._began: float | None = None
 
     def __enter__(self) -> "LinesDisplay":
@@ -33,7 +34,10 @@ class LinesDisplay:
             ended = row.state in (TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED)
             if row.state == before or (first and ended) or row.state == TrialState.PENDING:
                 continue
-            again = before == TrialState.PAUSED and row.state == TrialState.RUNNING
+            again = row.state == TrialState.RUNNING and row.number in self._paused
+            self._paused.discard(row.number)
+            if row.state == TrialState.PAUSED:
+                self._paused.add(row.number)
             text = f"trial {row.number} promoted from step {row.rung}" if again else _describe(row, scene)
             self._line(scene, text + (_how_far(scene) if ended else ""))
 

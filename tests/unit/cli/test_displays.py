@@ -140,8 +140,9 @@ def test_a_paused_trial_shows_its_last_rung_and_what_it_reached_there() -> None:
 def test_lines_tell_pauses_and_promotions() -> None:
     trial, run = running(0)
     goes_on = replace(paused(0, 1, 4), recorded_state=TrialState.RUNNING)
+    waits = paused(0, 1, 4, state=TrialState.PENDING)
     told = lines_of(
-        a_scene(trial, runs=(run,)), a_scene(paused(0, 1, 4)), a_scene(goes_on, runs=(replace(run, trial=0),))
+        a_scene(trial, runs=(run,)), a_scene(paused(0, 1, 4)), a_scene(waits), a_scene(goes_on, runs=(run,))
     )
     assert "trial 0 paused at step 4  loss=0.25" in told[-2]
     assert told[-1].endswith("trial 0 promoted from step 4")

@@ -124,6 +124,15 @@ def test_where_few_were_trained_to_the_end_parameters_are_compared_at_one_rung()
     assert which.strip() in drawn_of(data)["Importances"].says
 
 
+def test_one_wild_value_does_not_press_the_others_into_a_line() -> None:
+    trials = [a_trial(number, values={"acc": 0.5 + number / 100}) for number in range(20)]
+    calm = json.loads(drawn_of(a_report(*trials))["History"].json)["layout"]
+    wild = json.loads(drawn_of(a_report(*trials, a_trial(20, values={"acc": -900})))["History"].json)["layout"]
+    assert "range" not in calm["yaxis"]
+    assert wild["yaxis"]["range"] == pytest.approx([0.4905, 0.6995])
+    assert wild["annotations"][0]["text"] == "1 value outside, from -900 to 0.69"
+
+
 def test_curves_come_from_the_trials_where_known_and_from_rungs_otherwise() -> None:
     trials = an_asha_study(12)
     figure = traces(drawn_of(a_report(*trials, curves={3: [(1, 0.1), (2, 0.2), (4, 0.3)]}, best=3))["Learning curves"])

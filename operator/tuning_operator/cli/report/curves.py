@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tuning_operator.cli.report.data import Curve, ReportData, TrialData
-from tuning_operator.cli.report.drawing import ACCENT, BEST, SOFT, Plot
+from tuning_operator.cli.report.drawing import ACCENT, BEST, SOFT, Plot, leave_outliers_outside
 from tuning_operator.cli.report.history import spread
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def _curves(data: ReportData, budgets: Sequence[int]) -> "go.Figure | None":
         figure.update_xaxes(type="log", tickvals=list(budgets), ticktext=[str(budget) for budget in budgets])
     figure.update_xaxes(title="step")
     figure.update_yaxes(title=metric)
+    leave_outliers_outside(figure, [value for trial in drawn for _, value in thinned(_curve(data, trial))])
     return figure
 
 

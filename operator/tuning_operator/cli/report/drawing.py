@@ -1,6 +1,6 @@
 """A plot of the report, in the page's clothes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ STATES = {
     "RUNNING": ("Running", "#2563eb"),
 }
 """Optuna's words for states, in ours, and their colours."""
+FEWEST_FOR_OUTLIERS = 8
 A_ROW = 4
 """Small plots drawn side by side."""
 
@@ -62,6 +63,31 @@ def dressed(figure: "go.Figure", height: int) -> "go.Figure":
         if trace.name in STATES:
             trace.name, trace.marker.color = STATES[trace.name]
     return figure
+
+
+def leave_outliers_outside(figure: "go.Figure", values: Sequence[float]) -> None:
+    """Where a few values would press all others into a line, the axis shows the others, and says so."""
+    ordered = sorted(values)
+    if len(ordered) < FEWEST_FOR_OUTLIERS:
+        return
+    low, high = (ordered[round(share * (len(ordered) - 1))] for share in (0.05, 0.95))
+    reach = 3 * (high - low)
+    inside = [value for value in ordered if low - reach <= value <= high + reach]
+    if len(inside) == len(ordered) or inside[0] == inside[-1]:
+        return
+    margin = 0.05 * (inside[-1] - inside[0])
+    figure.update_yaxes(range=[inside[0] - margin, inside[-1] + margin])
+    outside = len(ordered) - len(inside)
+    figure.add_annotation(
+        text=f"{outside} value{'s' if outside > 1 else ''} outside, from {ordered[0]:.3g} to {ordered[-1]:.3g}",
+        xref="paper",
+        yref="paper",
+        x=1,
+        y=1.02,
+        yanchor="bottom",
+        showarrow=False,
+        font={"size": 11, "color": SOFT},
+    )
 
 
 def _is_log(axis: Any) -> bool:

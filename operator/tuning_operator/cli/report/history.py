@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tuning_operator.api.study import Goal, Objective
 from tuning_operator.cli.report.data import ReportData, TrialData
-from tuning_operator.cli.report.drawing import ACCENT, BEST, SOFT, Plot
+from tuning_operator.cli.report.drawing import ACCENT, BEST, SOFT, Plot, leave_outliers_outside
 from tuning_operator.search.pareto import fronts, hypervolume, reference
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _history(data: ReportData, objective: Objective) -> "go.Figure | None":
         figure.add_hline(y=objective.target, line={"color": SOFT, "dash": "dot"}, annotation_text="target")
     figure.update_xaxes(title="trial")
     figure.update_yaxes(title=metric)
+    reached = (_last(trial, metric) for trial in [*feasible, *infeasible, *early])
+    leave_outliers_outside(figure, [value for value in reached if value is not None])
     return figure
 
 

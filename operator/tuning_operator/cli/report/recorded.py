@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 MOST = 1000
 """Trials that are drawn: the best ones, and others evenly spread."""
 MOST_BEST = 200
-ENOUGH = 20
-"""Complete trials, or else a rung is looked at."""
+ENOUGH = (20, 8)
+"""Complete trials, or else a rung is looked at that so many reached; first with the larger number."""
 
 
 def compared(data: ReportData) -> tuple[ReportData, str]:
@@ -25,13 +25,15 @@ def compared(data: ReportData) -> tuple[ReportData, str]:
     Where few were trained to the end that is the highest rung that enough trials reached; values of different rungs are
     never mixed.
     """
-    if len(data.complete) >= ENOUGH:
-        return data, ""
-    for budget in sorted({rung.budget for trial in data.trials for rung in trial.rungs}, reverse=True):
-        there = [_at(trial, budget) for trial in data.trials]
-        found = replace(data, trials=[trial for trial in there if trial is not None])
-        if len(found.complete) >= ENOUGH:
-            return found, f" Values are those at step {budget}, which {len(found.complete)} trials reached."
+    budgets = sorted({rung.budget for trial in data.trials for rung in trial.rungs}, reverse=True)
+    for least in ENOUGH:
+        if len(data.complete) >= least:
+            return data, ""
+        for budget in budgets:
+            there = [_at(trial, budget) for trial in data.trials]
+            found = replace(data, trials=[trial for trial in there if trial is not None])
+            if len(found.complete) >= least:
+                return found, f" Values are those at step {budget}, which {len(found.complete)} trials reached."
     return data, ""
 
 
