@@ -12,6 +12,8 @@ from importlib.resources import files
 from typing import Any
 
 from tuning_operator.api.base import JSONScalar
+from tuning_operator.api.derived import kinds_of
+from tuning_operator.api.expressions import ExpressionError, Kind
 from tuning_operator.api.parameters import Parameter
 from tuning_operator.api.problem import Problem, nearest, shown
 from tuning_operator.api.study import StudySpec, TrialSpec
@@ -22,6 +24,13 @@ WORDS = {
     "integer": "a whole number",
     "number": "a number",
     "array": "a list",
+}
+
+KIND_WORDS = {
+    Kind.BOOL: "true or false",
+    Kind.STRING: "text",
+    Kind.INT: "a whole number",
+    Kind.DOUBLE: "a number",
 }
 
 BOUNDS = (
@@ -51,8 +60,12 @@ def trainer_problems(spec: StudySpec, table: Settings | None = None) -> list[Pro
     tuned = _tuned(spec, table, problems)
     for path, value in fixed.items():
         problems += _value_problems(table["settings"][path], f"spec.trial.trainer.{path}", value)
+    kinds = _kinds(spec)
     for path, (index, parameter) in tuned.items():
         problems += _range_problems(table["settings"][path], f"spec.parameters[{index}]", parameter)
+        if parameter.expression is not None and parameter.name in kinds:
+            where = f"spec.parameters[{index}].expression"
+            problems += _kind_problems(table["settings"][path], where, parameter.expression, kinds[parameter.name])
     problems += _without_effect(fixed, tuned, table)
     problems += _missing(fixed, tuned, table)
     return problems
@@ -158,6 +171,23 @@ def _range_problems(setting: Settings, where: str, parameter: Parameter) -> Iter
         for end, value in (("min", held.min), ("max", held.max)):
             if remedy := _out_of_bounds(setting, value):
                 yield Problem(f"{where}.{kind}.{end}", shown(value), remedy)
+
+
+def _kinds(spec: StudySpec) -> Mapping[str, Kind]:
+    try:
+        return kinds_of(spec.parameters)
+    except ExpressionError:
+        return {}  # said where expressions are checked
+
+
+def _kind_problems(setting: Settings, where: str, text: str, kind: Kind) -> Iterator[Problem]:
+    """What an expression comes to must be what the setting takes."""
+    fits = {Kind.BOOL: {"boolean"}, Kind.STRING: {"string"}, Kind.INT: {"integer", "number"}, Kind.DOUBLE: {"number"}}
+    if kind is Kind.ANY or fits[kind] & set(setting["type"]):
+        return
+    whole = kind is Kind.DOUBLE and "integer" in setting["type"]
+    remedy = f"write int({text})" if whole else f"write one that comes to {_expected(setting)}"
+    yield Problem(where, shown(text), f"comes to {KIND_WORDS[kind]}, but the setting is {_expected(setting)}; {remedy}")
 
 
 def _without_effect(
