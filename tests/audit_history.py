@@ -80,8 +80,11 @@ class _Reader:
             status = body.get("status", {})
             study = self.studies[ref["name"]]
             yield TrialRecorded(
-                at, by, study, self.numbers[ref["name"]], status.get("attempt", 0), status.get("result")
-            )
+                at, by, study, self.numbers[ref["name"]], status.get("attempt", 0), status.get("result"),
+                state=status.get("state", ""),
+                rungs=tuple(status.get("rungs", ())),
+                replicates=tuple(status.get("replicates", ())),
+            )  # fmt: skip
         elif what == "patch tuningstudies/status":
             yield StatusWritten(at, by, ref["name"], (body.get("status", {}).get("best") or {}).get("number"))
         elif what == "create jobs":

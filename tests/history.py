@@ -60,6 +60,11 @@ class TrialRecorded:
     attempt: int
     result: Mapping[str, Any] | None = None
     """As in `TrialResult`: state, values, infeasible, ..."""
+    state: str = ""
+    rungs: tuple[Mapping[str, Any], ...] = ()
+    """As in `RungRecord`: budget, values, infeasible, promoted."""
+    replicates: tuple[Mapping[str, Any], ...] = ()
+    """As in `ReplicateRecord`: values, metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,9 @@ class _Study:
     finals: int = 0
     results: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     attempts: dict[int, int] = field(default_factory=dict)
+    states: dict[int, str] = field(default_factory=dict)
+    rungs: dict[int, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    replicates: dict[int, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     live: set[tuple[int, int]] = field(default_factory=set)
     status_best: int | None = None
     deleted: bool = False
@@ -194,7 +202,23 @@ class _Study:
             and self.created.get(number, True)
             and spec.metric in result.get("values", {})
         ]
+        if not usable:
+            usable = self._furthest(spec.metric, sign)
         return min(usable)[1] if usable else None
+
+    def _furthest(self, metric: str, sign: float) -> list[tuple[float, int]]:
+        """As long as no trial came to its end: those that stand at the highest rung."""
+        last = {
+            number: rungs[-1]
+            for number, rungs in self.rungs.items()
+            if rungs and not rungs[-1]["infeasible"] and self._counts(number)
+        }
+        highest = max((rung["budget"] for rung in last.values()), default=0)
+        return [(sign * rung["values"][metric], n) for n, rung in last.items() if rung["budget"] == highest]
+
+    def _counts(self, number: int) -> bool:
+        result = self.results.get(number)
+        return result is None or (result["state"] == "Stopped" and not result.get("infeasible"))
 
 
 class _Checker:
@@ -273,9 +297,27 @@ class _Checker:
             self.fail("P3", fact.at, f"the result of trial {fact.trial} was {known} and became {fact.result}")
         if fact.attempt < study.attempts.get(fact.trial, 0):
             self.fail("P3", fact.at, f"trial {fact.trial} went back to attempt {fact.attempt}")
+        self.climbed(study, fact)
+        study.states[fact.trial] = fact.state
         study.attempts[fact.trial] = max(fact.attempt, study.attempts.get(fact.trial, 0))
         if fact.result is not None:
             study.results[fact.trial] = fact.result
+
+    def climbed(self, study: _Study, fact: TrialRecorded) -> None:
+        known = study.rungs.get(fact.trial, ())
+        if [_plain(rung) for rung in fact.rungs[: len(known)]] != [_plain(rung) for rung in known]:
+            self.fail("P3", fact.at, f"the rungs of trial {fact.trial} were {known} and became {fact.rungs}")
+        if any(before["promoted"] and not now["promoted"] for before, now in zip(known, fact.rungs, strict=False)):
+            self.fail("P3", fact.at, f"a promotion of trial {fact.trial} was taken back: {fact.rungs}")
+        if any(low["budget"] >= high["budget"] for low, high in zip(fact.rungs, fact.rungs[1:], strict=False)):
+            self.fail("P3", fact.at, f"the rungs of trial {fact.trial} do not rise: {fact.rungs}")
+        if any(not rung["promoted"] for rung in fact.rungs[:-1]):
+            self.fail("P3", fact.at, f"trial {fact.trial} passed a rung without being promoted: {fact.rungs}")
+        study.rungs[fact.trial] = fact.rungs
+        runs = study.replicates.get(fact.trial, ())
+        if fact.replicates[: len(runs)] != runs:
+            self.fail("P3", fact.at, f"the replicates of trial {fact.trial} were {runs} and became {fact.replicates}")
+        study.replicates[fact.trial] = fact.replicates
 
     def run_created(self, fact: RunCreated) -> None:
         study = self.study(fact.study)
@@ -286,6 +328,8 @@ class _Checker:
             self.fail("P7", fact.at, f"a Job for trial {fact.trial}, which does not exist")
         if fact.trial in study.results:
             self.fail("P1", fact.at, f"a Job for trial {fact.trial}, which has its result")
+        if study.states.get(fact.trial) == "Paused":
+            self.fail("P2", fact.at, f"a Job for trial {fact.trial}, which is paused")
         others = [attempt for trial, attempt in study.live if trial == fact.trial]
         if others:
             self.fail("P1", fact.at, f"trial {fact.trial} runs as attempts {sorted([*others, fact.attempt])} at once")
@@ -316,6 +360,10 @@ class _Checker:
             self.fail("P7", fact.at, f"trials without a result at the end: {without}")
         if study.judged and study.status_best != study.best():
             self.fail("P4", fact.at, f"at the end status.best is trial {study.status_best}, not {study.best()}")
+
+
+def _plain(rung: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in rung.items() if name != "promoted"}
 
 
 def check(history: Iterable[Fact], *, edit_lag: float = 5.0) -> list[Broken]:
