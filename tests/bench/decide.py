@@ -9,10 +9,12 @@ size.
 import random
 import statistics
 import time
+from dataclasses import replace
 
-from tests.unit.core.builders import Scene, a_report, a_study, ended, failed, recorded, running
+from tests.unit.core.builders import Scene, a_report, a_study, ended, failed, pending, recorded, running
 from tuning_operator.api.trial import TrialState
-from tuning_operator.core.model import Result
+from tuning_operator.core.model import Result, Rung
+from tuning_operator.search.schedulers.ladder import ladder
 
 BAR_MS = 100.0
 
@@ -44,6 +46,35 @@ def a_long_study(trials: int, *, parallel: int = 32, objectives: int = 1) -> Sce
     return a_study(**changes).with_trials(*described).with_suggestions().at(trials + 11.0)
 
 
+def a_long_search_by_rungs(trials: int, *, parallel: int = 32, name: str) -> Scene:
+    """Nearly all trials are paused at some rung; of those that run, one just reached its first."""
+    rng = random.Random(7)
+    scene = a_study(
+        limits__trials=10_000,
+        limits__parallel=parallel,
+        fidelity={"min": 1, "max": 81},
+        scheduler={"name": name},
+        trial__checkpoints={"claimName": "checkpoints"},
+    )
+    budgets = ladder(1, 81, 3)
+    described = []
+    for number in range(trials - parallel):
+        depth = 1
+        while depth < len(budgets) and rng.random() < 1 / 3:
+            depth += 1
+        values = [{"accuracy": rng.random()} for _ in range(depth)]
+        rungs = tuple(Rung(budgets[at], values[at], promoted=at < depth - 1) for at in range(depth))
+        if depth == len(budgets):
+            result = Result(TrialState.SUCCEEDED, "Completed", values=values[-1], metrics=values[-1], step=81)
+            described.append(recorded(result, ended=float(number), rungs=rungs))
+        else:
+            described.append(pending(recorded_state=TrialState.PAUSED, attempt=1, rungs=rungs))
+    described += [running(since=float(trials)) for _ in range(parallel - 1)]
+    report = replace(a_report(0.5), rungs={1: {"accuracy": 0.5}})
+    described.append(running(since=float(trials), report=report))
+    return scene.with_trials(*described).with_suggestions().at(trials + 11.0)
+
+
 def cpu_ms(scene: Scene, *, repeat: int = 9) -> float:
     """Median CPU time of one decision."""
     times = []
@@ -61,6 +92,10 @@ def main() -> None:
             print(
                 f"{trials:>6} trials, {objectives} objective(s): {milliseconds:7.2f} ms CPU (bar {BAR_MS:g} at 10000)"
             )
+    for name in ("ASHA", "Hyperband"):
+        for trials in (100, 1_000, 9_900):
+            milliseconds = cpu_ms(a_long_search_by_rungs(trials, name=name))
+            print(f"{trials:>6} trials, most paused, {name}: {milliseconds:7.2f} ms CPU (bar {BAR_MS:g} at 10000)")
 
 
 if __name__ == "__main__":

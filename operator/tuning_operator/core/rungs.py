@@ -5,7 +5,6 @@ every later decision finds both as they were, whatever was lost in between. Know
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -149,6 +148,8 @@ class Ladder:
             state = State.ENDED
         else:
             state = State.PAUSED if trial.recorded_state is TrialState.PAUSED else State.RUNNING
+        if not trial.rungs:
+            return Row(trial.number, state=state)
         spoilt = trial.result is not None and trial.result.infeasible
         losses = tuple([_loss(rung, self._signs, spoilt=spoilt) for rung in trial.rungs])
         return Row(trial.number, losses, tuple([rung.promoted for rung in trial.rungs]), state)
@@ -162,27 +163,21 @@ def ladder(spec: StudySpec, trials: Sequence[Trial]) -> Ladder | None:
 
 def rung_table(spec: StudySpec, ladder: Ladder, trials: Iterable[Trial]) -> list[dict[str, Any]]:
     """Of each bracket and rung: how many reached it, how many went on, and the best value there."""
-    reached: Counter[tuple[int, int]] = Counter()
-    promoted: Counter[tuple[int, int]] = Counter()
-    best: dict[tuple[int, int], float] = {}
     first = spec.objectives[0]
-    better = max if first.goal is Goal.MAXIMIZE else min
+    sign = -1.0 if first.goal is Goal.MAXIMIZE else 1.0
+    found: dict[tuple[int, int], list[float]] = {}  # reached, promoted, the least loss
     for trial in trials:
-        if not trial.rungs:
-            continue
-        bracket = ladder.bracket(trial.number)
         for rung in trial.rungs:
-            key = bracket, rung.budget
-            reached[key] += 1
-            promoted[key] += rung.promoted
-            value = rung.values.get(first.metric)
-            if value is not None and not rung.infeasible:
-                best[key] = better(value, best.get(key, value))
+            line = found.setdefault((ladder.bracket(trial.number), rung.budget), [0, 0, math.inf])
+            line[0] += 1
+            line[1] += rung.promoted
+            if not rung.infeasible and first.metric in rung.values:
+                loss = sign * rung.values[first.metric]
+                line[2] = min(line[2], loss)
     return [
-        {"bracket": bracket, "budget": budget, "reached": reached[key], "promoted": promoted[key]}
-        | ({"best": f"{best[key]:.6g}"} if key in best else {})
-        for key in sorted(reached)[:RUNGS_SHOWN]
-        for bracket, budget in (key,)
+        {"bracket": bracket, "budget": budget, "reached": int(reached), "promoted": int(promoted)}
+        | ({"best": f"{sign * least:.6g}"} if math.isfinite(least) else {})
+        for (bracket, budget), (reached, promoted, least) in sorted(found.items())[:RUNGS_SHOWN]
     ]
 
 
@@ -210,4 +205,7 @@ def _rung(budget: int, values: Mapping[str, float]) -> Rung:
 def _loss(rung: Rung, signs: Sequence[tuple[str, float]], *, spoilt: bool) -> Loss:
     if spoilt or rung.infeasible:
         return (math.inf,) * len(signs)
+    if len(signs) == 1:  # of thousands of trials in each decision
+        metric, sign = signs[0]
+        return (sign * rung.values[metric] if metric in rung.values else math.inf,)
     return tuple([sign * rung.values.get(metric, math.inf * sign) for metric, sign in signs])

@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from tuning_operator.api.scheduling import ASHAMode
+from tuning_operator.search.schedulers.ladder import KEPT
 from tuning_operator.search.schedulers.order import place, ranked, usable
 from tuning_operator.search.schedulers.table import Row, State, Table, Verdict
-
-_KEPT = 20_000
-"""Trials whose bracket is kept, and not reckoned anew for each decision."""
 
 
 class Asha:
@@ -28,7 +26,7 @@ class Asha:
         self._ladders = ladders
         self._reduction = reduction
         self._mode = mode
-        self._assign = lru_cache(maxsize=_KEPT)(assign)
+        self._assign = lru_cache(maxsize=KEPT)(assign)
 
     def rungs(self, number: int) -> tuple[int, ...]:
         return self._ladders[self._assign(number)]

@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+KEPT: Final = 20_000
+"""Trials whose bracket schedulers keep, so as not to reckon it anew in each decision."""
 
 
 def ladder(least: int, full: int, reduction: int) -> tuple[int, ...]:

@@ -7,8 +7,9 @@ the last bracket short, it is as if it had been meant to have so many.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from tuning_operator.search.schedulers.ladder import Bracket
+from tuning_operator.search.schedulers.ladder import KEPT, Bracket
 from tuning_operator.search.schedulers.order import ranked
 from tuning_operator.search.schedulers.table import Row, State, Table, Verdict
 
@@ -35,6 +36,7 @@ class Synchronous:
         self._reduction = reduction
         self._trials = trials
         self._round = sum(bracket.trials for bracket in brackets)
+        self._block = lru_cache(maxsize=KEPT)(self._place)
 
     def rungs(self, number: int) -> tuple[int, ...]:
         return self._block(number).budgets
@@ -68,7 +70,7 @@ class Synchronous:
             if row.state is State.PAUSED and len(row.losses) == rung + 1
         )
 
-    def _block(self, number: int) -> Block:
+    def _place(self, number: int) -> Block:
         rounds, place = divmod(number, self._round)
         first = rounds * self._round
         for index, bracket in enumerate(self._brackets):
@@ -101,10 +103,9 @@ def _decided(block: Block, rows: Sequence[Row]) -> Iterator[tuple[int, list[Row]
     for rung in range(len(block.budgets) - 1):
         if any(len(row.losses) <= rung and row.state is not State.ENDED for row in members):
             return
-        best = ranked(members, rung)
-        # Who was promoted has had its place; who has ended since cannot go on.
-        gone_on = [row for row in best if row.promoted[rung]]
-        able = [row for row in best if not row.promoted[rung] and row.state is not State.ENDED]
+        # Who was promoted has had its place, whatever became of it; who has ended otherwise cannot go on.
+        gone_on = [row for row in members if len(row.losses) > rung and row.promoted[rung]]
+        able = [row for row in ranked(members, rung) if not row.promoted[rung] and row.state is not State.ENDED]
         chosen = gone_on + able[: max(0, block.going_on(rung + 1) - len(gone_on))]
         names = {row.number for row in chosen}
         yield rung, chosen, [row for row in members if row.number not in names]
