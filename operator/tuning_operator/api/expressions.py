@@ -28,6 +28,8 @@ _TOKEN = re.compile(
 )
 _WORDS = frozenset({"true", "false", "null", "in"})
 _TYPES = frozenset({"bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"})
+_LONGEST = 1024
+"""Characters of a parameter's value, as the API server has it."""
 ALL = "p"
 """The map of all parameters, for names that are no identifiers."""
 _MESSAGE = re.compile(r"<input>:-?\d+:-?\d+: (.*)")
@@ -75,7 +77,7 @@ class Compiled:
                 missing = True
         result = self._program.eval(data=data)
         value = result.value() if result.type().name() in _kinds() else None
-        if isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        if isinstance(value, bool | int | float | str) and _fits(value):
             return value
         if missing:
             return None
@@ -196,6 +198,11 @@ def _why(error: str, names: Mapping[str, str]) -> str:
     if "recursion" in text:
         return "is nested too deeply; write it with fewer terms, or as several expressions"
     return f"is no valid CEL: {text}"
+
+
+def _fits(value: JSONScalar) -> bool:
+    """Whether a trial could be given this value."""
+    return len(value) <= _LONGEST if isinstance(value, str) else math.isfinite(value)
 
 
 def _cast(value: JSONScalar, kind: Kind) -> JSONScalar:

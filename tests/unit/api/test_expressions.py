@@ -19,6 +19,7 @@ KINDS = {
     "in": Kind.INT,
     "p": Kind.INT,
 }
+LONG = " + ".join(["optimizer"] * 20)
 VALUES: dict[str, JSONScalar] = {
     "lr": 0.3, "layers": 3, "optimizer": "sgd", "flag": True, "any": "x", "model.width": 64, "in": 4, "p": 7,
 }  # fmt: skip
@@ -78,12 +79,13 @@ def test_refused(text: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["1 / 0", "layers / (layers - 3)", "9223372036854775807 + layers", "1.0 / 0.0"])
+@pytest.mark.parametrize("text", ["1 / 0", "layers / (layers - 3)", "9223372036854775807 + layers", "1.0 / 0.0", LONG])
 def test_no_value(text: str) -> None:
     compiled = compile_expression(text, KINDS)
+    values = {**VALUES, "optimizer": "x" * 100}
     with pytest.raises(NotComputableError):
-        compiled.value(VALUES)
-    assert not compiled.holds(VALUES)
+        compiled.value(values)
+    assert not compiled.holds(values)
 
 
 def test_what_is_not_active_decides_nothing() -> None:

@@ -22,10 +22,12 @@ from tests.unit.search.spaces import (
     when,
     within,
 )
+from tuning_operator.api.algorithm import AlgorithmName
 from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.parameters import Parameter
 from tuning_operator.api.scheduling import Fidelity, PBTSettings, Scheduler, SchedulerName
 from tuning_operator.api.values import same
+from tuning_operator.search import registry
 from tuning_operator.search.compiling import compile_space
 from tuning_operator.search.seeds import draw
 from tuning_operator.search.suggest import Problem, problem, suggest
@@ -151,7 +153,10 @@ def test_forbidden_points_are_those_of_the_expression(forbidden: list[str], allo
     assert space.size == len(wanted)
 
 
-@pytest.mark.parametrize("algorithm", ["Random", "Grid", "TPE"])
+SEARCHES = sorted({*registry.ALGORITHMS} - {AlgorithmName.GRID})
+
+
+@pytest.mark.parametrize("algorithm", sorted(registry.ALGORITHMS))
 def test_every_allowed_point_once_then_the_end(algorithm: str) -> None:
     task = a_problem([LAYERS, WIDTH, OPTIMIZER], forbidden=["layers * width > 128"], algorithm=algorithm)
     made = trials(task, 30)
@@ -161,7 +166,7 @@ def test_every_allowed_point_once_then_the_end(algorithm: str) -> None:
     assert len(seen) == len(set(seen)) == 12
 
 
-@pytest.mark.parametrize("algorithm", ["Random", "TPE"])
+@pytest.mark.parametrize("algorithm", SEARCHES)
 def test_a_forbidden_point_is_never_suggested(algorithm: str) -> None:
     task = a_problem(
         [LR, a_float("decay", 0, 1), LAYERS], forbidden=["lr > 0.001 * layers", "decay > 0.3"], algorithm=algorithm
@@ -210,7 +215,7 @@ def test_a_large_finite_space_is_searched_without_counting() -> None:
 ENQUEUED: list[dict[str, JSONScalar]] = [{"lr": 0.01, "layers": 2, "optimizer": "sgd"}, {"layers": 3}, {}]
 
 
-@pytest.mark.parametrize("algorithm", ["Random", "TPE", "Auto"])
+@pytest.mark.parametrize("algorithm", [*SEARCHES, "Auto"])
 def test_first_points_come_first_and_are_completed(algorithm: str) -> None:
     task = a_problem([LR, LAYERS, OPTIMIZER], enqueue=ENQUEUED, algorithm=algorithm)
     made = [each for each in trials(task, 5) if isinstance(each, Suggestion)]
