@@ -35,7 +35,7 @@ def choose(space: Space, spec: StudySpec) -> Choice:
         budget = "" if trials is None else f", within the limit of {trials} trials"
         return Choice(AlgorithmName.GRID, f"the space has {size} points in all{budget}")
     startup = (algorithm.tpe or TPESettings()).startup_trials
-    if trials is not None and trials <= max(startup, parallel):
+    if trials is not None and trials <= max(startup, parallel) and not spec.warm_start:
         return Choice(AlgorithmName.RANDOM, f"{trials} trials, {parallel} at once, are too few for a model")
     points = "infinitely many" if size is None else str(size)
     return Choice(

@@ -130,7 +130,7 @@ def test_one_wild_value_does_not_press_the_others_into_a_line() -> None:
     wild = json.loads(drawn_of(a_report(*trials, a_trial(20, values={"acc": -900})))["History"].json)["layout"]
     assert "range" not in calm["yaxis"]
     assert wild["yaxis"]["range"] == pytest.approx([0.4905, 0.6995])
-    assert wild["annotations"][0]["text"] == "1 value outside, from -900 to 0.69"
+    assert wild["annotations"][0]["text"] == "1 value outside; all lie from -900 to 0.69"
 
 
 def test_curves_come_from_the_trials_where_known_and_from_rungs_otherwise() -> None:

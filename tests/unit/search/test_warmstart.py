@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.search.spaces import a_choice, a_float, an_int, when
+from tuning_operator.api.algorithm import AlgorithmName
 from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.parameters import Parameter
 from tuning_operator.api.study import EarlierTrial, StudySpec
@@ -324,6 +325,14 @@ def test_points_of_earlier_studies_may_be_tried_again() -> None:
     known.learn(learn(spec, [Source("table", rows)]).observations)
     assert len(known.points) == 3
     assert len(known.seen({})) == 0
+
+
+def test_auto_takes_a_model_for_few_trials_where_there_are_earlier_results() -> None:
+    few = {"limits": {"trials": 5}}
+    cold, warm = a_spec(**few), a_spec(**few, warmStart=[{"study": "old"}])
+    names = [problem(spec, study_uid="u").choice.name for spec in (cold, warm)]
+    assert names[0] is AlgorithmName.RANDOM
+    assert names[1] is not AlgorithmName.RANDOM
 
 
 @pytest.mark.parametrize("name", [name.value for name in ALGORITHMS])

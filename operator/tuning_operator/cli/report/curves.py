@@ -20,7 +20,7 @@ def learning_curves(data: ReportData) -> list[Plot]:
     budgets = sorted({rung.budget for trial in data.trials for rung in trial.rungs})
     says = f"{metric} over the steps of each trial; the best one is drawn last."
     if budgets:
-        says += " Dots are rungs: where a line ends in one, the trial was paused or ended there."
+        says += " Dots are rungs, at which trials were let go on, paused or ended."
     return [Plot("Learning curves", says, lambda: _curves(data, budgets), 380)]
 
 

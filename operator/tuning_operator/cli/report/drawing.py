@@ -79,7 +79,7 @@ def leave_outliers_outside(figure: "go.Figure", values: Sequence[float]) -> None
     figure.update_yaxes(range=[inside[0] - margin, inside[-1] + margin])
     outside = len(ordered) - len(inside)
     figure.add_annotation(
-        text=f"{outside} value{'s' if outside > 1 else ''} outside, from {ordered[0]:.3g} to {ordered[-1]:.3g}",
+        text=f"{outside} value{'s' if outside > 1 else ''} outside; all lie from {ordered[0]:.3g} to {ordered[-1]:.3g}",
         xref="paper",
         yref="paper",
         x=1,
