@@ -9,7 +9,7 @@ from tests.local.studies import Finished, Tuning, tuning
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STUDIES = sorted(EXAMPLES.glob("*.yaml"))
-TRIALS = {"digits-lenet": 4, "shell-script": 16}
+TRIALS = {"digits-lenet": 4, "shell-script": 16, "digits-asha": 6, "multi-objective": 12, "pbt": 8}
 """Enough to see what the example promises; 2 for all others."""
 
 
@@ -43,9 +43,26 @@ def test_the_example_runs_to_its_end_and_leaves_a_report(example: Path, tmp_path
     report = Path(done.json["files"]["report"]).read_text()
     assert report.count('class="plot"') >= 4
     assert report.count('id="plotly"') == 1
+    if example.stem == "digits-asha":
+        assert_it_climbed(done)
     if example.stem == "digits-lenet":
         # With this seed the fourth trial is a good one; the whole study finds better.
         assert done.status["best"]["values"]["val_accuracy"] >= 0.97
+
+
+def assert_it_climbed(done: Finished) -> None:
+    """Some paused trial was promoted and trained on from its checkpoint, and most were cheaper than a full training."""
+    search = [trial for trial in done.json["trials"] if trial["spec"]["role"] == "Search"]
+    resumed = [trial for trial in search if trial["status"]["attempt"] > 0 and len(trial["status"]["rungs"]) > 1]
+    assert resumed
+    for trial in resumed:
+        runs = Path(done.json["files"]["report"]).parent / "runs" / f"{trial['spec']['number']:04d}"
+        logs = [log.read_text() for log in sorted(runs.glob("attempt-*.log"))]
+        assert any("goes on after epoch" in log for log in logs[1:])
+        curve = [json.loads(line)["step"] for line in (runs / "checkpoint" / "curve.jsonl").read_text().splitlines()]
+        assert curve == list(range(1, len(curve) + 1))
+    assert sum(trial["status"]["rungs"][-1]["budget"] < 27 for trial in search) >= len(search) / 2
+    assert done.status["rungs"][0]["reached"] == len(search)
 
 
 def test_a_report_needs_no_network_and_can_be_made_again(tmp_path: Path) -> None:

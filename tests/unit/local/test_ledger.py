@@ -1,12 +1,15 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.unit.local.builders import a_result, a_spec, a_trial
 from tuning_operator.api.study import StudySpec
-from tuning_operator.core.model import Trial
+from tuning_operator.api.trial import TrialState
+from tuning_operator.core.model import RecordAttempt, Replicate, Result, Rung, Trial
 from tuning_operator.local.ledger import Ledger, LedgerError
 from tuning_operator.local.records import trial_from, trial_resource
+from tuning_operator.search.types import Suggestion
 
 
 def opened(directory: Path, spec: StudySpec | None = None) -> Ledger:
@@ -36,6 +39,31 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 def test_a_trial_is_the_same_after_its_way_through_a_resource(tmp_path: Path) -> None:
     ledger = with_a_result(tmp_path)
     assert trial_from(trial_resource(ledger.trials[0], ledger.study)) == ledger.trials[0]
+
+
+def test_rungs_replicates_and_ancestors_are_the_same_after_their_way_through_a_resource(tmp_path: Path) -> None:
+    ledger = with_a_result(tmp_path)
+    suggestion = Suggestion({"lr": 0.5}, "PBT", 3, "copies trial 1", generation=2, parent=1, expected=0.25)
+    trial = replace(
+        a_trial(1),
+        suggestion=suggestion,
+        rungs=(Rung(1, {"loss": 0.5}, promoted=True), Rung(3, {}, infeasible=True)),
+        replicates=(Replicate({"loss": 0.5}, {"loss": 0.5, "time": 2.0}),),
+        recorded_state=TrialState.PAUSED,
+    )
+    assert trial_from(trial_resource(trial, ledger.study)) == trial
+    result = Result(TrialState.SUCCEEDED, "Completed", values={"loss": 0.5}, errors={"loss": 0.1})
+    ended = replace(trial, result=result, recorded_state=TrialState.SUCCEEDED)
+    assert trial_from(trial_resource(ended, ledger.study)) == ended
+
+
+def test_a_recorded_rung_stays_whatever_is_written_after_it(tmp_path: Path) -> None:
+    ledger = with_a_result(tmp_path)
+    ledger.create(a_trial(1))
+    paused = RecordAttempt(1, TrialState.PAUSED, 1, 0, 0, 0.0, None, rungs=(Rung(1, {"loss": 0.5}),))
+    ledger.record_attempt(paused)
+    ledger.record_attempt(replace(paused, state=TrialState.PENDING, rungs=()))
+    assert ledger.trials[1].rungs == (Rung(1, {"loss": 0.5}),)
 
 
 def test_a_recorded_result_never_changes(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tuning_operator.core.model import Run, RunState
 from tuning_operator.local.files import AttemptFiles
 from tuning_operator.local.machine import GpuPool
 from tuning_operator.local.processes import Command, Processes, StartError
+from tuning_trial.report import Report
 
 KEY = (0, 0)
 
@@ -239,3 +240,18 @@ def test_a_trial_that_wants_no_gpu_sees_none(world: World) -> None:
     world.start('echo "<$CUDA_VISIBLE_DEVICES>"')
     world.end()
     assert world.log() == "<>\n"
+
+
+def test_a_rung_that_a_report_tells_of_is_news_until_it_was_told(world: World) -> None:
+    report = world.files().report
+    world.start("exec sleep 600")
+    report.write_text(Report(step=1).to_json())
+    assert not world.processes.news()
+    report.write_text(Report(step=3, rungs={1: {"loss": 2.0}}).to_json())
+    assert world.processes.news()
+    told = world.run().report
+    assert told is not None
+    assert told.rungs == {1: {"loss": 2.0}}
+    assert not world.processes.news()
+    world.processes.kill_all()
+    world.end()
