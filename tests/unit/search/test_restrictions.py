@@ -168,12 +168,13 @@ def test_every_allowed_point_once_then_the_end(algorithm: str) -> None:
 
 @pytest.mark.parametrize("algorithm", SEARCHES)
 def test_a_forbidden_point_is_never_suggested(algorithm: str) -> None:
-    task = a_problem(
-        [LR, a_float("decay", 0, 1), LAYERS], forbidden=["lr > 0.001 * layers", "decay > 0.3"], algorithm=algorithm
-    )
+    decay = a_float("decay", 0, 1, prior={"mean": 0.2, "deviation": 0.3})
+    forbidden = ["lr > 0.001 * layers", "decay > 0.3 && width > 16"]
+    task = a_problem([LR, decay, LAYERS, WIDTH], forbidden=forbidden, algorithm=algorithm)
     made = points(task, 40)
     assert len(made) == 40
-    assert all(p["lr"] <= 0.001 * p["layers"] and p["decay"] <= 0.3 for p in made)  # type: ignore[operator]
+    assert all(p["lr"] <= 0.001 * p["layers"] for p in made)  # type: ignore[operator]
+    assert all(p["width"] == 16 or 0 <= p["decay"] <= 0.3 for p in made)  # type: ignore[operator]
 
 
 @given(finite_spaces(), st.integers(0, 3), st.integers(0, 10**6))
