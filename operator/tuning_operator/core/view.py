@@ -64,11 +64,8 @@ class View:
     strays: list[Run]
     """Live runs that nothing waits for: their trial has a result or has gone on to a later attempt. They are stopped,
     also when a crash came between the record that says so and the stop."""
-
-    @property
-    def total(self) -> int:
-        """Trials of the search."""
-        return len(self.recorded) + sum(1 for each in self.open if each.trial.role is Role.SEARCH)
+    total: int
+    """Trials of the search."""
 
 
 def look(snapshot: Snapshot) -> View:
@@ -103,7 +100,8 @@ def look(snapshot: Snapshot) -> View:
         each = known.get(run.trial)
         if run.trial in finished or (each is not None and run is not each.run):
             strays.append(run)
-    return View(recorded, open_trials, further, final, len(live), strays)
+    total = len(recorded) + sum([each.trial.role is Role.SEARCH for each in open_trials])
+    return View(recorded, open_trials, further, final, len(live), strays, total)
 
 
 def _sort(runs: Iterable[Run]) -> tuple[dict[int, Run], dict[int, Run], list[Run]]:

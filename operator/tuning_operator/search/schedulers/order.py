@@ -15,10 +15,10 @@ def usable(loss: Loss) -> bool:
 
 
 def ranked(rows: Sequence[Row], rung: int) -> list[Row]:
-    """Those with a usable loss at this rung, the best first."""
+    """Those with a usable loss at this rung, the best first. `rows` are in the order of their numbers."""
     there = [row for row in rows if len(row.losses) > rung and usable(row.losses[rung])]
     if not there or len(there[0].losses[rung]) == 1:
-        return sorted(there, key=lambda row: (row.losses[rung], row.number))
+        return sorted(there, key=lambda row: row.losses[rung][0])  # keeps equal ones in their order
     return [there[index] for index in _front_by_front(tuple([(row.losses[rung], row.number) for row in there]))]
 
 

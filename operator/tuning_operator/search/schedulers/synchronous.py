@@ -109,4 +109,4 @@ def _decided(block: Block, rows: Sequence[Row]) -> Iterator[tuple[int, list[Row]
         chosen = gone_on + able[: max(0, block.going_on(rung + 1) - len(gone_on))]
         names = {row.number for row in chosen}
         yield rung, chosen, [row for row in members if row.number not in names]
-        members = chosen
+        members = [row for row in members if row.number in names]
