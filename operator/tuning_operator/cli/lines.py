@@ -71,14 +71,16 @@ def _describe(row: Row, scene: Scene) -> str:
     parts = [f"{name} {row.state.lower()}"]
     if row.state == TrialState.PAUSED:
         parts = [f"{name} paused at step {row.rung}"]
-    if row.best is not None and row.state in (TrialState.SUCCEEDED, TrialState.STOPPED, TrialState.PAUSED):
+    result = scene.trials[row.number].result
+    if len(scene.study.spec.objectives) > 1 and result is not None and result.values:
+        parts.append(words.metrics(result.values))
+    elif row.best is not None and row.state in (TrialState.SUCCEEDED, TrialState.STOPPED, TrialState.PAUSED):
         parts.append(f"{scene.study.spec.objectives[0].metric}={words.number(row.best)}")
     if row.is_best and row.state == TrialState.SUCCEEDED:
         parts.append("the best so far")
     if row.role is not Role.FINAL:
         parts.append(words.parameters(row.parameters))
     if row.note:
-        result = scene.trials[row.number].result
         message = result.message if result is not None else ""
         parts.append(f"{row.note}{f': {message}' if message else ''}")
     return "  ".join(parts)

@@ -55,6 +55,12 @@ def test_several_objectives_have_a_front_and_a_hypervolume_that_never_falls() ->
     assert 0 < shares[0] <= shares[-1] <= 1
 
 
+def test_of_trials_with_the_same_values_the_first_stands_on_the_front() -> None:
+    values = [(0.5, 2.0), (0.9, 5.0), (0.5, 2.0), (0.4, 3.0), (0.9, 5.0)]
+    trials = [a_trial(number, values={"acc": acc, "size": size}) for number, (acc, size) in enumerate(values)]
+    assert [trial.number for trial in a_report(*trials, objectives=[ACC, SIZE]).front] == [1, 0]
+
+
 def test_the_hypervolume_is_that_of_all_feasible_trials_so_far() -> None:
     data = a_report(*(a_trial(number, metrics=BOTH) for number in range(30)), objectives=[ACC, SIZE])
     losses = [(-trial.values["acc"], trial.values["size"]) for trial in data.complete]

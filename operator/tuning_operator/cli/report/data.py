@@ -92,11 +92,14 @@ class ReportData:
 
     @cached_property
     def front(self) -> Sequence[TrialData]:
-        """Feasible trials that no other one beats in every objective, the best by the first objective first."""
-        losses = [self._loss(trial) for trial in self.feasible]
-        if not losses:
-            return []
-        return [self.feasible[index] for index in sorted(fronts(losses)[0], key=lambda index: losses[index])]
+        """Feasible trials that no other one beats in every objective, the best by the first objective first. Of trials
+        with the same values the first stands for all, as in the status.
+        """
+        first: dict[tuple[float, ...], TrialData] = {}
+        for trial in self.feasible:
+            first.setdefault(self._loss(trial), trial)
+        losses = sorted(first)
+        return [first[losses[index]] for index in sorted(fronts(losses)[0])] if losses else []
 
     def losses(self, trial: TrialData) -> tuple[float, ...] | None:
         """Its values with smaller ones better; None where one is missing."""
