@@ -71,7 +71,7 @@ def _describe(row: Row, scene: Scene) -> str:
     parts = [f"{name} {row.state.lower()}"]
     if row.state == TrialState.PAUSED:
         parts = [f"{name} paused at step {row.rung}"]
-    result = scene.trials[row.number].result
+    result = next(trial.result for trial in scene.trials if trial.number == row.number)
     if len(scene.study.spec.objectives) > 1 and result is not None and result.values:
         parts.append(words.metrics(result.values))
     elif row.best is not None and row.state in (TrialState.SUCCEEDED, TrialState.STOPPED, TrialState.PAUSED):
