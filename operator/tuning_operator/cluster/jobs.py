@@ -146,10 +146,14 @@ def _complete(study: Study, pod: Object, trial: Trial) -> None:
 
 
 def _mount_checkpoints(study: Study, pod: Object, trial: Trial) -> None:
-    """A folder of the claim for each trial, the same for all of its attempts; without a claim one that goes with the
-    pod. What a trial begins with is another trial's folder, which it cannot change."""
+    """A folder of the claim for each trial, the same for all of its attempts, and further ones for its replicates, which
+    are trainings of their own; without a claim one that goes with the pod. What a trial begins with is another trial's
+    folder, which it cannot change."""
     claim = study.spec.trial.checkpoints.claim_name
-    folders = {CHECKPOINT_DIR: trial_name(study.name, study.uid, trial.number), PARENT_DIR: parent_of(study, trial)}
+    own = trial_name(study.name, study.uid, trial.number)
+    if trial.replicates:
+        own += f"-replicate-{len(trial.replicates)}"
+    folders = {CHECKPOINT_DIR: own, PARENT_DIR: parent_of(study, trial)}
     mounts = pod["containers"][0].setdefault("volumeMounts", [])
     taken = {mount.get("mountPath") for mount in mounts}
     missing = {path: folder for path, folder in folders.items() if folder is not None and path not in taken}

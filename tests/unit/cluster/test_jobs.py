@@ -11,7 +11,7 @@ import pytest
 from tests.unit.cluster.builders import a_spec, a_study
 from tuning_operator.api.trial import Role
 from tuning_operator.cluster.jobs import JobSettings, job_for, owner_reference
-from tuning_operator.core.model import Study, Trial
+from tuning_operator.core.model import Replicate, Study, Trial
 from tuning_operator.core.naming import job_name, trial_name
 from tuning_operator.core.templates import TemplateError, fill, merged
 from tuning_operator.search.types import Suggestion
@@ -22,9 +22,10 @@ PARAMETERS: dict[str, Any] = {"lr": 0.01, "optimizer.name": "sgd", "gpus": 2, "f
 
 
 def a_job(study: Study, **changes: Any) -> dict[str, Any]:
-    """`role`, `parameters` and `parent` change the trial, `attempt` its attempt."""
+    """`role`, `parameters`, `parent` and the number of `replicates` done change the trial, `attempt` its attempt."""
     suggestion = Suggestion(changes.get("parameters", PARAMETERS), "TPE", 0, parent=changes.get("parent"))
-    trial = Trial(3, changes.get("role", Role.SEARCH), suggestion, created_at=0.0)
+    done = (Replicate({"loss": 1.0}),) * changes.get("replicates", 0)
+    trial = Trial(3, changes.get("role", Role.SEARCH), suggestion, created_at=0.0, replicates=done)
     return job_for(study, trial, attempt=changes.get("attempt", 1), owner=OWNER, settings=SETTINGS)
 
 
@@ -263,3 +264,10 @@ def test_every_attempt_of_a_trial_has_the_same_folder() -> None:
     study = a_study(trial=CLAIM)
     first, second = (mounts_of(a_job(study, attempt=attempt))["/checkpoint"]["subPath"] for attempt in (0, 5))
     assert first == second
+
+
+def test_every_replicate_begins_with_a_folder_of_its_own() -> None:
+    study = a_study(trial=CLAIM | {"replicates": {"count": 3}})
+    jobs = [a_job(study, attempt=done, replicates=done) for done in (0, 1, 2)]
+    assert len({mounts_of(job)["/checkpoint"]["subPath"] for job in jobs}) == 3
+    assert [env_of(job)["TUNING_REPLICATE"] for job in jobs] == ["0", "1", "2"]
