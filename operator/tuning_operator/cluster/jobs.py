@@ -146,9 +146,9 @@ def _complete(study: Study, pod: Object, trial: Trial) -> None:
 
 
 def _mount_checkpoints(study: Study, pod: Object, trial: Trial) -> None:
-    """A folder of the claim for each trial, the same for all of its attempts, and further ones for its replicates, which
-    are trainings of their own; without a claim one that goes with the pod. What a trial begins with is another trial's
-    folder, which it cannot change."""
+    """A folder of the claim for each trial, the same for all of its attempts, and further ones for its replicates,
+    which are trainings of their own; without a claim one that goes with the pod. What a trial begins with is another
+    trial's folder, which it cannot change."""
     claim = study.spec.trial.checkpoints.claim_name
     own = trial_name(study.name, study.uid, trial.number)
     if trial.replicates:
