@@ -147,6 +147,16 @@ def test_curves_come_from_the_trials_where_known_and_from_rungs_otherwise() -> N
     assert "Learning curves" in drawn_of(a_report(*trials))
 
 
+def test_a_generation_s_curve_begins_with_its_parent_s() -> None:
+    trials = [a_trial(0), a_trial(1), a_trial(2, parent=1), a_trial(3, parent=1)]
+    for trial in trials:
+        trial["spec"]["suggestion"]["by"] = "PBT"
+    curves = {0: [(1, 0.1), (2, 0.2)], 1: [(1, 0.3), (2, 0.4)], 2: [(3, 0.5), (4, 0.6)]}
+    figure = traces(drawn_of(a_report(*trials, curves=curves, best=2))["Learning curves"])
+    assert figure["best: trial 2"]["x"] == [1, 2, 3, 4]
+    assert figure["best: trial 2"]["y"] == [0.3, 0.4, 0.5, 0.6]
+
+
 def test_a_study_whose_trials_report_once_has_no_learning_curves() -> None:
     assert "Learning curves" not in drawn_of(a_report(*map(a_trial, range(9))))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from tuning_operator.cli.report.data import Curve, ReportData, TrialData
 from tuning_operator.cli.report.drawing import ACCENT, BEST, SOFT, Plot, leave_outliers_outside
 from tuning_operator.cli.report.history import spread
+from tuning_operator.search.pbt import NAME as PBT
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -74,6 +75,15 @@ def _curves(data: ReportData, budgets: Sequence[int]) -> "go.Figure | None":
 
 
 def _curve(data: ReportData, trial: TrialData) -> Curve:
+    """With population based training a generation goes on where its parent's training was."""
+    curve = list(_own(data, trial))
+    while curve and trial.by == PBT and trial.parent is not None and trial.parent < trial.number:
+        trial = data.by_number[trial.parent]
+        curve = [*(point for point in _own(data, trial) if point[0] < curve[0][0]), *curve]
+    return curve
+
+
+def _own(data: ReportData, trial: TrialData) -> Curve:
     metric = data.objectives[0].metric
     known = data.curves.get(trial.number)
     return known or [(rung.budget, rung.values[metric]) for rung in trial.rungs if metric in rung.values]

@@ -82,6 +82,10 @@ class ReportData:
         return next((trial for trial in self.trials if trial.number == number), None)
 
     @cached_property
+    def by_number(self) -> Mapping[int, TrialData]:
+        return {trial.number: trial for trial in self.trials}
+
+    @cached_property
     def complete(self) -> Sequence[TrialData]:
         """Trials with a value of every objective."""
         return [trial for trial in self.trials if trial.state == "Succeeded" and self.losses(trial) is not None]
