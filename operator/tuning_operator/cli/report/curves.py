@@ -78,7 +78,10 @@ def _curve(data: ReportData, trial: TrialData) -> Curve:
     """With population based training a generation goes on where its parent's training was."""
     curve = list(_own(data, trial))
     while curve and trial.by == PBT and trial.parent is not None and trial.parent < trial.number:
-        trial = data.by_number[trial.parent]
+        parent = data.by_number.get(trial.parent)
+        if parent is None:
+            break
+        trial = parent
         curve = [*(point for point in _own(data, trial) if point[0] < curve[0][0]), *curve]
     return curve
 
