@@ -32,7 +32,15 @@ def test_a_study_runs_to_its_end_and_says_what_it_found(a_study: AStudy) -> None
     done = run(a_study.with_limits(trials=8))
     assert done.code == 0
     assert done.status["state"] == "Succeeded"
-    assert done.status["counts"] == {"total": 8, "pending": 0, "running": 0, "succeeded": 8, "failed": 0, "stopped": 0}
+    assert done.status["counts"] == {
+        "total": 8,
+        "pending": 0,
+        "running": 0,
+        "paused": 0,
+        "succeeded": 8,
+        "failed": 0,
+        "stopped": 0,
+    }
     best = min(done.results, key=lambda result: result["values"]["loss"])
     assert done.status["best"]["values"] == best["values"]
     assert [trial["spec"]["number"] for trial in done.json["trials"]] == list(range(8))

@@ -276,10 +276,11 @@ class Runner:
 
     def _remove_checkpoints(self, spec: StudySpec, status: Mapping[str, Any]) -> None:
         trials, live = self._ledger.trials, {trial for trial, _ in self._processes.live()}
-        for number in removable(spec, trials, status):
-            if number not in self._pruned and number not in live:
-                self._pruned.add(number)
-                self._ledger.prune_checkpoint(number, keep=kept(trials[number]))
+        gone = set(removable(spec, trials, status)) - self._pruned - live
+        for trial in trials:
+            if trial.number in gone:
+                self._pruned.add(trial.number)
+                self._ledger.prune_checkpoint(trial.number, keep=kept(trial))
 
     def _heed_interruptions(self) -> None:
         if self._interruptions > 1:
