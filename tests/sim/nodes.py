@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from tests.sim.clock import Clock
 from tests.sim.world import Key, World
-from tuning_operator.core.model import RunState
+from tuning_operator.core.model import Run, RunState
+from tuning_operator.core.rungs import budgets, until
 from tuning_operator.search.types import Parameters
 from tuning_trial.report import Best, Report
 
@@ -31,6 +32,8 @@ class Faults:
     """A disrupted pod is gone without last words."""
     quick_end: float = 0.0
     """A pod that was stopped is gone before anyone could see how it ended."""
+    lost_checkpoint: float = 0.0
+    """An attempt begins from nothing again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,9 @@ class _Program:
     value: float
     done: float = 0.0
     """Work saved by a checkpoint."""
+    rungs: dict[int, dict[str, float]] = field(default_factory=dict)
+    """Values at the rungs, saved with it."""
+    replicate: int = 0
 
 
 class Nodes:
@@ -91,6 +97,7 @@ class Nodes:
             self.clock.after(self.rng.uniform(1.0, 5.0), lambda: self._begin(key))
             return
         program = self._known[key[0]]
+        self._restore(key, program)
         self.world.show(replace(run, state=RunState.RUNNING, started_at=self.clock.now, reason="", message=""))
         if program.kind == "not found" and self.faulty():
             self.clock.after(0.01, lambda: self._end(key, 127))
@@ -98,9 +105,59 @@ class Nodes:
         if self.rng.random() < self.faults.disruption:
             self.clock.after(self.rng.uniform(0.0, program.work), lambda: self._disrupt(key))
         left = max(0.0, program.work - program.done)
+        if self.world.study.spec.fidelity is not None:
+            self._climb(key, program)
+            return
         if left > 2.0:
             self.clock.after(left / 2, lambda: self._report(key, 0.5))
         self.clock.after(left, lambda: self._finish(key, program))
+
+    def _restore(self, key: Key, program: _Program) -> None:
+        """From the checkpoint, if it is still there and of the same replicate."""
+        replicate = len(self.world.trials[key[0]].trial.replicates)
+        if replicate != program.replicate or self.rng.random() < self.faults.lost_checkpoint:
+            program.done, program.rungs, program.replicate = 0.0, {}, replicate
+
+    def _climb(self, key: Key, program: _Program) -> None:
+        """Trains until the budget of this attempt, and reports what it reaches at each rung."""
+        spec, trial = self.world.study.spec, self.world.trials[key[0]].trial
+        full, target = budgets(spec, trial)[-1], until(spec, trial) or 1
+        step = program.work / full
+        for budget in budgets(spec, trial):
+            if (budget not in program.rungs or budget == target) and budget < full and budget <= target:
+                stops = budget == target
+                at = max(0.0, budget * step - program.done)
+                self.clock.after(at, lambda budget=budget, stops=stops: self._reach(key, budget, stops=stops))
+        if target >= full:
+            self.clock.after(max(0.0, full * step - program.done), lambda: self._finish(key, program))
+
+    def _reach(self, key: Key, budget: int, *, stops: bool) -> None:
+        run = self.world.jobs.get(key)
+        if run is None or run.state is not RunState.RUNNING:
+            return
+        program = self._known[key[0]]
+        report = self._at_rung(key, program, budget)
+        if report is not None and (stops or self.rng.random() < 0.7):  # else the scrape comes later
+            self.world.show(replace(run, report=report))
+        if stops and program.kind != "endless":
+            self.clock.after(self.rng.uniform(0.01, 2.0), lambda: self._stops_by_itself(key, report))
+
+    def _at_rung(self, key: Key, program: _Program, budget: int) -> Report | None:
+        full = budgets(self.world.study.spec, self.world.trials[key[0]].trial)[-1]
+        program.done = max(program.done, program.work * budget / full)
+        if program.kind in ("silent", "unknown"):
+            return None
+        # Trained again from nothing, a trial never comes to exactly the same value.
+        value = program.value - 0.5 / budget * ((key[0] * 7 + 3) % 5) / 5 + 0.001 * key[1]
+        if program.kind == "nan" and budget > 1:
+            value = math.nan
+        program.rungs[budget] = {"accuracy": value, "loss": 1.0 - value}
+        return replace(_report(budget, value), rungs=dict(program.rungs))
+
+    def _stops_by_itself(self, key: Key, report: Report | None) -> None:
+        run = self.world.jobs.get(key)
+        if run is not None and run.state is RunState.RUNNING:
+            self._end(key, 143, report)
 
     def _report(self, key: Key, part: float) -> None:
         run = self.world.jobs.get(key)
@@ -139,7 +196,8 @@ class Nodes:
                 self._end(key, int(code))
 
     def _done(self, key: Key, program: _Program) -> None:
-        report = replace(_report(10, program.value), done=True, artifacts={"weights": "model.pt"})
+        value = program.value + 0.01 * ((key[0] + program.replicate) % 3)
+        report = replace(_report(10, value), done=True, artifacts={"weights": "model.pt"}, rungs=dict(program.rungs))
         if self.rng.random() >= self.programs.late_report:
             self._end(key, 0, report)
             return
@@ -203,11 +261,23 @@ class Nodes:
             return
         if self.rng.random() >= self.faults.quick_end:
             code = self.rng.choice([143, 143, 137, 0])
+            if self.rng.random() < 0.3:
+                run = self._one_rung_more(key, run)
             ended = replace(run, state=RunState.ENDED, ended_at=self.clock.now, exit_code=code, disrupted=True)
             self.world.show(ended)
             self.clock.after(self.rng.uniform(0.05, 2.0), lambda: self.world.remove(key))
         else:
             self.world.remove(key)
+
+    def _one_rung_more(self, key: Key, run: Run) -> Run:
+        """What it still reached while it was stopped."""
+        if self.world.study.spec.fidelity is None:
+            return run
+        program = self._known[key[0]]
+        trial = self.world.trials[key[0]].trial
+        budget = next((b for b in budgets(self.world.study.spec, trial)[:-1] if b not in program.rungs), None)
+        report = None if budget is None else self._at_rung(key, program, budget)
+        return run if report is None else replace(run, report=report)
 
 
 def _value(parameters: Parameters) -> float:

@@ -51,6 +51,8 @@ class Scenario:
 def scenario(seed: int) -> Scenario:
     rng = random.Random(seed)
     spec = _spec(rng)
+    if seed % 3 == 1:
+        _climbing(random.Random(f"rungs-{seed}"), spec)
     return Scenario(
         seed=seed,
         spec=spec,
@@ -104,6 +106,28 @@ def _spec(rng: random.Random) -> dict[str, Any]:
     return spec
 
 
+def _climbing(rng: random.Random, spec: dict[str, Any]) -> None:
+    """Rungs, replicates, or both."""
+    if rng.random() < 0.2:
+        spec["trial"]["replicates"] = {"count": rng.randint(2, 3), "giveUp": rng.random() < 0.5}
+    if rng.random() < 0.9:
+        spec["fidelity"] = {"min": 1, "max": rng.choice([9, 27]), "reduction": rng.choice([2, 3])}
+        spec["scheduler"] = rng.choice(SCHEDULERS)
+        spec["limits"]["trials"] = rng.randint(1, 20)
+
+
+SCHEDULERS: list[dict[str, Any]] = [
+    {"name": "None"},
+    {"name": "ASHA"},
+    {"name": "ASHA", "asha": {"mode": "Pause"}},
+    {"name": "ASHA", "asha": {"mode": "Stop"}},
+    {"name": "Hyperband"},
+    {"name": "Hyperband", "hyperband": {"mode": "Synchronous"}},
+    {"name": "SuccessiveHalving"},
+    {"name": "Median", "median": {"startupTrials": 2}},
+]
+
+
 def _programs(rng: random.Random, *, endless: bool) -> Programs:
     weights = {"good": 10.0}
     kinds = ["42", "43", "44", "1", "oom", "again", "stops", "nan", "silent", "unknown", "not found"]
@@ -129,6 +153,7 @@ def _faults(rng: random.Random) -> Faults:
         disruption=some(0.1, 0.4),
         vanish=some(0.5),
         quick_end=some(0.5),
+        lost_checkpoint=some(0.2),
     )
 
 

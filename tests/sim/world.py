@@ -157,7 +157,19 @@ class World:
             trial = replace(trial, recorded_state=action.state)
         self._store(trial)
         result = None if trial.result is None else asdict(trial.result) | {"state": trial.result.state.value}
-        self.facts.append(history.TrialRecorded(self.clock.now, by, self.uid, action.trial, action.attempt, result))
+        self.facts.append(
+            history.TrialRecorded(
+                self.clock.now,
+                by,
+                self.uid,
+                action.trial,
+                action.attempt,
+                result,
+                state=trial.recorded_state.value,
+                rungs=tuple(asdict(rung) for rung in trial.rungs),
+                replicates=tuple(asdict(run) for run in trial.replicates),
+            )
+        )
 
     def create_job(self, by: str, key: Key) -> None:
         if key in self.jobs:
