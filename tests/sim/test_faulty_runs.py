@@ -55,6 +55,9 @@ def test_the_runs_reach_what_they_are_for() -> None:
     reasons = {trial.trial.result.reason for o in outcomes for trial in o.world.trials.values() if trial.trial.result}
     assert {"Succeeded", "Failed"} <= {outcome.state for outcome in outcomes}
     assert {"Completed", "OutOfMemory", "NonZeroExit", "TargetReached", "DeadlineExceeded"} <= reasons
+    assert {"NotPromoted", "Unpromising"} <= reasons
+    trials = [trial.trial for o in outcomes for trial in o.world.trials.values()]
+    assert any(trial.rungs and trial.rungs[-1].budget > 1 and trial.attempt > 0 for trial in trials), "promoted ones"
     assert sum(outcome.crashes for outcome in outcomes) > 100
     assert any(trial.trial.disruptions > 1 for o in outcomes for trial in o.world.trials.values())
 

@@ -11,7 +11,7 @@ import yaml
 from tuning_operator.api.status import StudyState
 from tuning_operator.api.validation import validate
 from tuning_operator.cluster.meters import Meters
-from tuning_operator.core import budgets, final, lifecycle, stalls, tally
+from tuning_operator.core import budgets, final, lifecycle, replicates, rungs, stalls, tally
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -33,7 +33,7 @@ def test_the_study_of_the_readme_is_one() -> None:
 
 
 def test_every_reason_that_the_core_gives_is_explained() -> None:
-    modules = (budgets, final, lifecycle, stalls, tally)
+    modules = (budgets, final, lifecycle, replicates, rungs, stalls, tally)
     constants = [(name, value) for module in modules for name, value in vars(module).items()]
     words = {str(value) for name, value in constants if name.isupper() and isinstance(value, str)}
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from tuning_operator.api.scheduling import SchedulerName
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.core.model import Snapshot, Trial
@@ -58,8 +59,8 @@ def nothing_left(snapshot: Snapshot) -> bool:
         space = space_of(snapshot.study.spec)
     except ValueError:
         return False
-    if space.size is None:
-        return snapshot.exhausted
+    if space.size is None or snapshot.study.spec.scheduler.name is SchedulerName.PBT:
+        return snapshot.exhausted  # with PBT points come again, and the search knows when every member is done
     if len(snapshot.trials) < space.size:
         return False
     tried = {space.key(trial.suggestion.parameters) for trial in snapshot.trials if _tried(trial)}
