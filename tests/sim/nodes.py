@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from tests.sim.clock import Clock
 from tests.sim.world import Key, World
 from tuning_operator.core.model import Run, RunState
-from tuning_operator.core.rungs import budgets, until
+from tuning_operator.core.rungs import budgets, ends_at, until
 from tuning_operator.search.types import Parameters
 from tuning_trial.report import Best, Report
 
@@ -198,6 +198,10 @@ class Nodes:
     def _done(self, key: Key, program: _Program) -> None:
         value = program.value + 0.01 * ((key[0] + program.replicate) % 3)
         report = replace(_report(10, value), done=True, artifacts={"weights": "model.pt"}, rungs=dict(program.rungs))
+        generation = ends_at(self.world.study.spec, self.world.trials[key[0]].trial)
+        if generation is not None:  # of a population's member: its whole budget
+            self._end(key, 143, replace(report, step=generation, done=False))
+            return
         if self.rng.random() >= self.programs.late_report:
             self._end(key, 0, report)
             return

@@ -27,7 +27,7 @@ from tuning_operator.core.model import (
     StopRun,
 )
 from tuning_operator.search.suggest import problem, suggest
-from tuning_operator.search.types import Observation, Suggestion
+from tuning_operator.search.types import Observation, Suggestion, Waiting
 
 
 class CrashError(Exception):
@@ -118,6 +118,7 @@ class Operator:
         under_way = known.running | {
             action.number: action.suggestion.parameters for action in plan.actions if isinstance(action, CreateTrial)
         }
+        before = len(self._suggestions)
         for number in plan.suggest:
             if number not in self._suggestions:
                 made = suggest(
@@ -126,6 +127,8 @@ class Operator:
                     running=under_way | {n: s.parameters for n, s in self._suggestions.items()},
                     number=number,
                 )
+                if isinstance(made, Waiting):
+                    return len(self._suggestions) > before
                 if not isinstance(made, Suggestion):
                     news = not self._exhausted
                     self._exhausted = True

@@ -125,6 +125,7 @@ SCHEDULERS: list[dict[str, Any]] = [
     {"name": "Hyperband", "hyperband": {"mode": "Synchronous"}},
     {"name": "SuccessiveHalving"},
     {"name": "Median", "median": {"startupTrials": 2}},
+    {"name": "PBT", "pbt": {"population": 4}},
 ]
 
 
