@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.operated import live_pods, nothing_left, operated_plane, promises_kept, trials, until
+from tests.cluster.operated import live_pods, nothing_left, operated_plane, promises_kept, states, trials, until
 from tests.operator_process import OperatorProcess, a_study, wait_for_state
+from tests.testcluster.claims import a_claim
 from tests.testcluster.client import eventually
 from tests.testcluster.control_plane import ControlPlane
 from tests.testcluster.fakenode import FakeNode, Rule
@@ -94,6 +95,43 @@ def test_a_restart_suggests_what_would_have_been_suggested(plane: ControlPlane, 
         assert number - known <= 1
         assert trial["spec"]["parameters"] == dict(again.parameters)
     promises_kept(plane, namespace, "same")
+
+
+def rung_table(plane: ControlPlane, namespace: str, study: str) -> list[tuple[str, list[dict[str, object]]]]:
+    return [(trial["status"]["state"], trial["status"].get("rungs", [])) for trial in trials(plane, namespace, study)]
+
+
+def test_killed_between_pause_and_promotion_the_rung_table_is_the_same(plane: ControlPlane, namespace: str) -> None:
+    """One trial at a time over a grid: what comes when does not depend on anybody's speed."""
+    claim = a_claim(plane, namespace)
+    for name in ("whole", "killed"):
+        study = a_study(
+            name, trials=6, parallel=1, algorithm={"name": "Grid"},
+            parameters=[{"name": "layers", "int": {"min": 1, "max": 6}}],
+            fidelity={"min": 1, "max": 9, "reduction": 3}, scheduler={"name": "ASHA", "asha": {"mode": "Pause"}},
+        )  # fmt: skip
+        study["spec"]["trial"]["checkpoints"] = {"claimName": claim}
+        plane.client.create("tuningstudies", study, namespace)
+    operator = OperatorProcess(plane, name="climbs")
+    try:
+        for paused in (1, 2, 4):
+            without_lease(plane)
+            operator.start()
+            eventually(
+                lambda n=paused: states(plane, namespace, "killed").count("Paused") >= n, interval=0.05, what="a pause"
+            )
+            operator.process.kill()
+        without_lease(plane)
+        operator.start()
+        for name in ("whole", "killed"):
+            wait_for_state(plane, namespace, name, "Succeeded")
+    finally:
+        operator.process.kill()
+
+    table = rung_table(plane, namespace, "killed")
+    assert table == rung_table(plane, namespace, "whole")
+    assert {len(rungs) for _, rungs in table} >= {1, 2}
+    promises_kept(plane, namespace, "killed", "whole")
 
 
 def test_a_clean_end_hands_over_at_once(plane: ControlPlane, namespace: str) -> None:
