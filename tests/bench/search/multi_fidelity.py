@@ -58,32 +58,41 @@ class Method(Protocol):
 
 
 def simulate(method: Method, task: Task, *, workers: int, start: int, until: float) -> list[tuple[float, float]]:
-    """When which error was first seen: (time, error), falling."""
+    """When which error was first seen: (time, error), falling. Each epoch's error is seen when the epoch is over."""
     events: list[tuple[float, int, Leg]] = []
     order = itertools.count()
     idle = workers
-    now, best = 0.0, float("inf")
-    found: list[tuple[float, float]] = []
+    now = 0.0
+    seen: list[tuple[float, float]] = []
 
     def begin(leg: Leg, at: float) -> None:
-        heapq.heappush(events, (at + (start if leg.fresh else 0) + leg.end - leg.begin, next(order), leg))
+        first = at + (start if leg.fresh else 0)
+        seen.extend((first + step, error) for step, error in enumerate(errors(leg), start=1))
+        heapq.heappush(events, (first + leg.end - leg.begin, next(order), leg))
+
+    def errors(leg: Leg) -> list[float]:
+        return [float(error) for error in task.curve(leg.parameters)[leg.begin : leg.end]]
 
     while True:
         while idle and (leg := method.next()) is not None:
             idle -= 1
             begin(leg, now)
         if not events or events[0][0] > until:
-            return found
+            return _falling(seen, until)
         now, _, leg = heapq.heappop(events)
-        errors = task.curve(leg.parameters)[leg.begin : leg.end]
-        if errors.min() < best:
-            best = float(errors.min())
-            found.append((now, best))
-        further = method.reached(leg, errors.tolist())
+        further = method.reached(leg, errors(leg))
         if further is not None:
             begin(further, now)
         else:
             idle += 1
+
+
+def _falling(seen: Sequence[tuple[float, float]], until: float) -> list[tuple[float, float]]:
+    found: list[tuple[float, float]] = []
+    for time, error in sorted(seen):
+        if time <= until and (not found or error < found[-1][1]):
+            found.append((time, error))
+    return found
 
 
 class Full:
