@@ -52,19 +52,6 @@ def _or(words: tuple[str, ...]) -> str:
 
 
 NOT_YET: tuple[Rule, ...] = (
-    _only(
-        "spec.algorithm",
-        "name",
-        "Auto",
-        "Grid",
-        "Random",
-        "QuasiRandom",
-        "TPE",
-        "CMAES",
-        "NSGAII",
-        "NSGAIII",
-        "Evolution",
-    ),
     _at_most("spec.limits", "queued", 0),
     _at_most("spec.trial", "workers", 1),
     _only("spec.metrics", "source", "Auto", "Direct"),

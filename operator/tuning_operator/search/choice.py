@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from tuning_operator.api.algorithm import AlgorithmName, TPESettings
 from tuning_operator.api.scheduling import SchedulerName
 from tuning_operator.api.study import StudySpec
-from tuning_operator.search import registry
 from tuning_operator.search.lattice import Lattice
 from tuning_operator.search.space import Space
 
@@ -23,11 +22,15 @@ def choose(space: Space, spec: StudySpec) -> Choice:
     if spec.scheduler.name is SchedulerName.PBT:
         return Choice(AlgorithmName.RANDOM, "the first generation is random, the later ones are bred (scheduler PBT)")
     algorithm, trials, parallel = spec.algorithm, spec.limits.trials, spec.limits.parallel
-    registry.check(algorithm.name)
     if algorithm.name is AlgorithmName.GRID:
         grid_of(space)
     if algorithm.name is AlgorithmName.CMA_ES:
         _check_cmaes(space, len(spec.objectives))
+    if algorithm.name is AlgorithmName.GP and len(spec.objectives) > 1:
+        raise ValueError(
+            f"algorithm.name: GP: it searches for one objective, this study has {len(spec.objectives)}: "
+            "write TPE, NSGAII or Auto, or leave one objective"
+        )
     if algorithm.name is not AlgorithmName.AUTO:
         return Choice(algorithm.name, "chosen by the study")
     size = space.size

@@ -1,0 +1,43 @@
+"""The Gaussian process: quasi-random points first, then the point of the largest expected improvement.
+
+Above so many results that its cost (their number cubed) is too high, and where the numbers fail it, TPE goes on, and
+says so.
+"""
+
+from dataclasses import replace
+
+from tuning_operator.api.algorithm import AlgorithmName, GPSettings
+from tuning_operator.search import tpe
+from tuning_operator.search.ask import Answer, Ask
+from tuning_operator.search.quasirandom import quasi_random
+from tuning_operator.search.random_search import at_random
+from tuning_operator.search.types import Suggestion
+
+
+def propose(ask: Ask) -> Answer:
+    settings = ask.problem.algorithm.gp or GPSettings()
+    useful = ask.known.useful
+    if useful < settings.startup_trials:
+        return quasi_random(ask, f"start, {useful} of {settings.startup_trials} results known: ")
+    if useful > settings.max_trials:
+        return _tpe(ask, f"more than {settings.max_trials} results: TPE")
+    from tuning_operator.search.gp_model import Unsolvable, look  # numpy is loaded when the first model is needed
+
+    try:
+        found = look(ask)
+    except Unsolvable as error:
+        return _tpe(ask, f"the Gaussian process fails ({error}): TPE")
+    if found is None:
+        return at_random(ask, f"random: the model of {useful} results proposes nothing new")
+    return Suggestion(
+        found.parameters,
+        by=AlgorithmName.GP.value,
+        known=ask.known.results,
+        reason=f"model of {useful} results",
+        expected=found.expected,
+    )
+
+
+def _tpe(ask: Ask, why: str) -> Suggestion:
+    made = tpe.propose(ask)
+    return replace(made, reason=f"{why}, {made.reason}")
