@@ -16,15 +16,19 @@ _AROUND = 60
 """Points around each of the best known ones."""
 _CLIMBERS = 6
 _CLIMBS = 16
+_WORTH = 0.003
+"""Rise that a step must bring: without it, axes that matter to nothing would drift to the ends of their ranges."""
+_INDIFFERENT = 0.02
+"""Loss of height, in all, that nobody minds."""
+_BREADTH = 0.7
+"""The same that a point in a large batch may lose: half of the expected improvement."""
 _FEW = 12
 """Values of an axis up to which a step may go to any of them."""
 _MOST = 12
 """Axes that are changed in one climbing step, where there are more: others each time."""
 
 
-def ranked(
-    encoding: Encoding, score: Callable[[Array], Array], incumbents: Array, rng: np.random.Generator
-) -> Array:
+def ranked(encoding: Encoding, score: Callable[[Array], Array], incumbents: Array, rng: np.random.Generator) -> Array:
     """Points, the best first."""
     rows = [encoding.snapped(rng.random((_EVEN, encoding.width)))]
     rows += [encoding.snapped(_around(encoding, row, rng)) for row in incumbents]
@@ -43,7 +47,7 @@ def ranked(
         reached.append(values)
         blocks = values.reshape(len(climbers), each)
         best = blocks.argmax(axis=1)
-        better = blocks[np.arange(len(climbers)), best] > heights + 1e-9
+        better = blocks[np.arange(len(climbers)), best] > heights + _WORTH
         for index in np.flatnonzero(better):
             climbers[index] = near[index * each + best[index]]
             heights[index] = blocks[index, best[index]]
@@ -53,6 +57,23 @@ def ranked(
                 break
     rows_, scores_ = np.concatenate(found), np.concatenate(reached)
     return rows_[np.argsort(-scores_, kind="stable")]
+
+
+def loosened(
+    encoding: Encoding, score: Callable[[Array], Array], row: Array, rng: np.random.Generator, *, batch: float
+) -> Array:
+    """The same point, with axes that matter little drawn anew: else all of them would stand at an end of their range,
+    where the least is known, and a batch of points would teach nothing of them. `batch` is the share of points that
+    are under way, of all: the more, the less the model knows yet, and the more breadth is worth.
+    """
+    least = float(score(row[None, :])[0]) - _INDIFFERENT - batch * _BREADTH
+    for index in rng.permutation(encoding.free):
+        moved = row.copy()
+        moved[index] = rng.random()
+        moved = encoding.snapped(moved[None, :])
+        if score(moved)[0] >= least:
+            row = moved[0]
+    return row
 
 
 def _around(encoding: Encoding, row: Array, rng: np.random.Generator) -> Array:

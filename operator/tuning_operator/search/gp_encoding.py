@@ -52,8 +52,10 @@ class Encoding:
         return row
 
     def snapped(self, rows: Array) -> Array:
-        """The nearest points of the space."""
-        rows = np.clip(rows, 0.0, 1.0)
+        """The nearest points of the space. What lies beyond an end comes back from it, so that points that want there
+        do not all become the end itself.
+        """
+        rows = 1.0 - np.abs(1.0 - np.abs(rows) % 2.0)
         for index, places in enumerate(self.places):
             if places is not None:
                 rows[:, index] = places[self._cells(rows[:, index], places)]

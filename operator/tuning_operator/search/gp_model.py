@@ -19,7 +19,7 @@ from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.study import Goal
 from tuning_operator.search.ask import Ask
 from tuning_operator.search.expected_improvement import log_distribution, log_expected_improvement
-from tuning_operator.search.gp_candidates import ranked
+from tuning_operator.search.gp_candidates import loosened, ranked
 from tuning_operator.search.gp_encoding import Array, Encoding
 from tuning_operator.search.gp_outputs import Outputs
 from tuning_operator.search.gp_regression import Fit, Posterior, fitted
@@ -66,7 +66,8 @@ def look(ask: Ask) -> Found | None:
 
     incumbents = encoding.rows([point.key for point in _best_first(points, ask)[:_INCUMBENTS]])
     candidates = ranked(encoding, score, incumbents, rng)
-    for row in candidates:
+    batch = len(ask.running) / (len(ask.running) + len(points))
+    for row in (loosened(encoding, score, candidates[0], rng, batch=batch), *candidates):
         key = encoding.key(row)
         if ask.new_key(key):
             expected = None if objective is None else objective.expected(encoding.features(row[None, :]))
@@ -79,14 +80,16 @@ class _Objective:
     posterior: Posterior
     outputs: Outputs
     best: float
-    """Of the points that keep the constraints."""
+    """To be improved on: of the points that keep the constraints, and of what is believed of those under way."""
+    known: float
+    """The same without those under way."""
 
     def expected(self, features: Array) -> float:
         """The improvement, integrated over what is believed there."""
         mean, variance = self.posterior(features)
         nodes, weights = np.polynomial.hermite_e.hermegauss(64)
         values = self.outputs.back(mean[0] + np.sqrt(variance[0]) * nodes)
-        gain = np.maximum(self.outputs.back(np.array([self.best]))[0] - values, 0.0)
+        gain = np.maximum(self.outputs.back(np.array([self.known]))[0] - values, 0.0)
         return float(weights @ gain / weights.sum())
 
 
@@ -101,12 +104,14 @@ def _objective(ask: Ask, encoding: Encoding, points: Sequence[Point], rng: np.ra
     features = encoding.features(encoding.rows([point.key for point in worked]))
     fit = _fit(features, encoding.groups, y, rng)
     posterior = Posterior(features, encoding.groups, y, fit)
+    best = known = float(y[kept].min())
     believed = _believed(ask)
     if believed:
         there = encoding.features(encoding.rows(believed))
         values, _ = posterior(there)
         posterior = Posterior(np.concatenate([features, there]), encoding.groups, np.concatenate([y, values]), fit)
-    return _Objective(posterior, outputs, float(y[kept].min()))
+        best = min(best, float(values.min()))
+    return _Objective(posterior, outputs, best, known)
 
 
 def _works(encoding: Encoding, points: Sequence[Point], rng: np.random.Generator) -> Posterior | None:

@@ -74,10 +74,14 @@ def loss(features: Array, groups: NDArray[np.intp], y: Array) -> Callable[[Array
     """Negative logarithm of the parameters' posterior density, with its gradient; infinite where it is undefined."""
     n = len(y)
     count = int(groups[-1]) + 1 if len(groups) else 0
-    distances = np.stack(
-        [_squared(features[:, groups == g], features[:, groups == g]).ravel() for g in range(count)]
-        or [np.zeros(n * n)][:0]
-    ) if count else np.zeros((0, n * n))
+    distances = (
+        np.stack(
+            [_squared(features[:, groups == g], features[:, groups == g]).ravel() for g in range(count)]
+            or [np.zeros(n * n)][:0]
+        )
+        if count
+        else np.zeros((0, n * n))
+    )
     prior = _prior(count)
 
     def value(theta: Array) -> tuple[float, Array]:

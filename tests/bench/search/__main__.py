@@ -5,8 +5,8 @@
     python -m tests.bench.search bbob --parallel 1 8 --seeds 8
 
 For each task, method and seed the best loss after 20, 50 and 100 trials. `gap` is (best - optimum) / (median of a
-random point - optimum), `of start` is (best - optimum) / (best of 20 random points - optimum); both are means over tasks and
-seeds, and 0 is the optimum. `ratio` is the gap divided by that of Optuna's default sampler in the same table.
+random point - optimum), `of start` is (best - optimum) / (best of 20 random points - optimum); both are means over
+tasks and seeds, and 0 is the optimum. `ratio` is the gap divided by that of Optuna's default sampler in the same table.
 
 `--keep DIRECTORY` keeps each run's trajectory, so that a run that was cut off goes on and methods can be added: remove
 what was made by other code.
