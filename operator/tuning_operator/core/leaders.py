@@ -9,6 +9,7 @@ import math
 from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import le
 
 from tuning_operator.api.study import Goal, Objective
 from tuning_operator.core.model import Trial
@@ -38,31 +39,24 @@ class Leaders:
         self._budget = 0.0
         self._front: list[tuple[Losses, int, Leader]] = []
         """By the first loss, then the others, then the number."""
-        self._level: list[tuple[Losses, int, Leader]] = []
+        self._level: list[tuple[Losses, int, Trial, Mapping[str, float]]] = []
         """Everyone at the highest budget, in the order of their offers."""
 
     def offer(self, trial: Trial, values: Mapping[str, float], *, budget: float = FULL) -> bool:
         """Whether it is a better best, or a new member of the front."""
-        if budget < self._budget or any(metric not in values for metric, _ in self._signed):
+        if budget < self._budget:
+            return False
+        losses = self._losses(values)
+        if losses is None:
             return False
         if budget > self._budget:
             self._budget, self._front, self._level = budget, [], []
-        entry = tuple(sign * values[metric] for metric, sign in self._signed), trial.number, Leader(trial, values)
-        self._level.append(entry)
-        losses = entry[0]
-        same = next((each for each in self._front if each[0] == losses), None)
-        if same is not None:
-            if trial.number < same[1]:
-                self._front[self._front.index(same)] = entry
+        self._level.append((losses, trial.number, trial, values))
+        # Most are worse than the first of the front, or the last: these two are looked at before all.
+        front = self._front
+        if front and (_beats(front[0][0], losses) or _beats(front[-1][0], losses)):
             return False
-        if any(_no_worse(other, losses) for other, _, _ in reversed(self._front)):
-            return False
-        if len(losses) > 1:
-            self._front = [each for each in self._front if not _no_worse(losses, each[0])]
-            insort(self._front, entry, key=lambda each: each[:2])
-        else:
-            self._front = [entry]
-        return True
+        return self._join((losses, trial.number, Leader(trial, values)))
 
     @property
     def front(self) -> list[Leader]:
@@ -80,18 +74,38 @@ class Leaders:
         """The best trials, the best one first: front by front, and within one as the best is named."""
         order = sorted(self._level, key=lambda each: each[:2])
         if len(self._signed) == 1:
-            return [leader for _, _, leader in order[:count]]
+            return [Leader(trial, values) for _, _, trial, values in order[:count]]
         found: list[Leader] = []
-        for front in fronts([losses for losses, _, _ in order]):
+        for front in fronts([entry[0] for entry in order]):
             members = list(front)
             while members and len(found) < count:
                 chosen = self._named([order[index][0] for index in members])
-                found.append(order[members.pop(chosen)][2])
+                found.append(Leader(*order[members.pop(chosen)][2:]))
         return found
+
+    def _losses(self, values: Mapping[str, float]) -> Losses | None:
+        try:
+            return tuple([sign * values[metric] for metric, sign in self._signed])
+        except KeyError:
+            return None
+
+    def _join(self, entry: tuple[Losses, int, Leader]) -> bool:
+        losses = entry[0]
+        for index, (other, number, _) in enumerate(self._front):
+            if other == losses:
+                if entry[1] < number:
+                    self._front[index] = entry
+                return False
+            if _beats(other, losses):
+                return False
+        self._front = [each for each in self._front if not _beats(losses, each[0])]
+        insort(self._front, entry, key=lambda each: each[:2])
+        return True
 
     def _named(self, losses: Sequence[Losses]) -> int:
         return knee(losses, self._weights)
 
 
-def _no_worse(one: Losses, other: Losses) -> bool:
-    return all(a <= b for a, b in zip(one, other, strict=True))
+def _beats(one: Losses, other: Losses) -> bool:
+    """No worse in anything, and not the same."""
+    return one != other and all(map(le, one, other))
