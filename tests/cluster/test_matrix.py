@@ -22,7 +22,7 @@ from tests.testcluster.fakenode import FakeNode, Rule
 
 Object = dict[str, Any]
 
-ALGORITHMS = ("Auto", "Random", "QuasiRandom", "TPE", "CMAES", "NSGAII", "NSGAIII", "Evolution")
+ALGORITHMS = ("Auto", "Random", "QuasiRandom", "TPE", "GP", "CMAES", "NSGAII", "NSGAIII", "Evolution")
 CHECKPOINTS = {"claimName": "checkpoints"}
 LOSS, SIZE = {"metric": "loss", "goal": "Minimize"}, {"metric": "size", "goal": "Minimize"}
 FIDELITY = {"parameter": "epochs", "min": 1, "max": 9, "reduction": 3}

@@ -67,6 +67,7 @@ def with_scheduler(study: AStudy, name: str, *, trials: int = 9, **settings: Any
         pytest.param({"name": "Random"}, {}, id="Random"),
         pytest.param({"name": "QuasiRandom"}, {}, id="QuasiRandom"),
         pytest.param({"name": "TPE", "tpe": {"startupTrials": 3}}, {}, id="TPE"),
+        pytest.param({"name": "GP", "gp": {"startupTrials": 3}}, {}, id="GP"),
         pytest.param({"name": "CMAES", "cmaes": {"population": 3}}, {}, id="CMAES"),
         pytest.param({"name": "NSGAII", "nsga": {"population": 4}}, {"more": {"objectives": TWO}}, id="NSGAII"),
         pytest.param({"name": "NSGAIII", "nsga": {"population": 4}}, {"more": {"objectives": TWO}}, id="NSGAIII"),

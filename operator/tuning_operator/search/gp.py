@@ -21,6 +21,9 @@ def propose(ask: Ask) -> Answer:
         return quasi_random(ask, f"start, {useful} of {settings.startup_trials} results known: ")
     if useful > settings.max_trials:
         return _tpe(ask, f"more than {settings.max_trials} results: TPE")
+    if len(ask.running) >= useful:
+        # More points at once than results: what is believed of the first ones would choose the others.
+        return quasi_random(ask, f"{len(ask.running)} under way, {useful} results known: ")
     from tuning_operator.search.gp_model import Unsolvable, look  # numpy is loaded when the first model is needed
 
     try:
