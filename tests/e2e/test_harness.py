@@ -45,22 +45,26 @@ def the_probe(cluster: RealCluster, namespace: str, phase: str) -> dict[str, Any
     return eventually(look, timeout=60, what=f"the pod {phase}")
 
 
-def test_a_restricted_pod_runs_and_host_and_api_are_in_its_reach(
-    real_cluster: RealCluster, namespace: str, probe_image: str
-) -> None:
-    real_cluster.client.create("pods", a_pod(probe_image), namespace)
-    ip = the_probe(real_cluster, namespace, "Running")["status"]["podIP"]
+def answer_of(pod: dict[str, Any]) -> Any:
+    """What it says, once it does: from then on it also hears a SIGTERM."""
 
     def ask() -> Any:
         try:
-            with urllib.request.urlopen(f"http://{ip}:8000/", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{pod['status']['podIP']}:8000/", timeout=5) as answer:
                 return json.load(answer)
         except OSError:
             return None
 
-    said = eventually(ask, what="an answer of the pod")
+    return eventually(ask, what="an answer of the pod")
 
-    assert said == {"uid": 65532, "api": KUBERNETES_VERSION, "installed": "iniconfig"}
+
+def test_a_restricted_pod_runs_and_host_and_api_are_in_its_reach(
+    real_cluster: RealCluster, namespace: str, probe_image: str
+) -> None:
+    real_cluster.client.create("pods", a_pod(probe_image), namespace)
+    pod = the_probe(real_cluster, namespace, "Running")
+
+    assert answer_of(pod) == {"uid": 65532, "api": KUBERNETES_VERSION, "installed": "iniconfig"}
 
 
 def test_a_stopped_pod_leaves_its_termination_message(
@@ -69,6 +73,7 @@ def test_a_stopped_pod_leaves_its_termination_message(
     real_cluster.client.create("pods", a_pod(probe_image), namespace)
     pod = the_probe(real_cluster, namespace, "Running")
     since = pod["metadata"]["resourceVersion"]
+    answer_of(pod)
     eventually(lambda: "probe" in real_cluster.kubectl("exec", "probe", "-n", namespace, "--", "ls", "/"), what="exec")
 
     real_cluster.client.delete("pods", "probe", namespace)

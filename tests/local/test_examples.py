@@ -9,7 +9,7 @@ from tests.local.studies import Finished, Tuning, tuning
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STUDIES = sorted(EXAMPLES.glob("*.yaml"))
-TRIALS = {"digits-lenet": 4, "shell-script": 16, "digits-asha": 6, "multi-objective": 12, "pbt": 8}
+TRIALS = {"digits-lenet": 4, "shell-script": 16, "digits-asha": 9, "multi-objective": 12, "pbt": 8}
 """Enough to see what the example promises; 2 for all others."""
 
 
