@@ -26,11 +26,6 @@ def choose(space: Space, spec: StudySpec) -> Choice:
         grid_of(space)
     if algorithm.name is AlgorithmName.CMA_ES:
         _check_cmaes(space, len(spec.objectives))
-    if algorithm.name is AlgorithmName.GP and len(spec.objectives) > 1:
-        raise ValueError(
-            f"algorithm.name: GP: it searches for one objective, this study has {len(spec.objectives)}: "
-            "write TPE, NSGAII or Auto, or leave one objective"
-        )
     if algorithm.name is not AlgorithmName.AUTO:
         return Choice(algorithm.name, "chosen by the study")
     size = space.size

@@ -24,11 +24,12 @@ def propose(ask: Ask) -> Answer:
     if len(ask.running) >= useful:
         # More points at once than results: what is believed of the first ones would choose the others.
         return quasi_random(ask, f"{len(ask.running)} under way, {useful} results known: ")
-    from tuning_operator.search.gp_model import Unsolvable, look  # numpy is loaded when the first model is needed
+    from tuning_operator.search import gp_front, gp_model  # numpy is loaded when the first model is needed
 
+    look = gp_model.look if len(ask.problem.goals) == 1 else gp_front.look
     try:
         found = look(ask)
-    except Unsolvable as error:
+    except gp_model.Unsolvable as error:
         return _tpe(ask, f"the Gaussian process fails ({error}): TPE")
     if found is None:
         return at_random(ask, f"random: the model of {useful} results proposes nothing new")

@@ -52,7 +52,7 @@ def look(ask: Ask) -> Found | None:
     rng = np.random.default_rng(ask.seed("gp"))
     points = [point for point in ask.known.points if point.useful]
     objective = _objective(ask, encoding, points, rng)
-    works = _works(encoding, points, rng)
+    works = works_of(encoding, points, rng)
 
     def score(rows: Array) -> Array:
         features = encoding.features(rows)
@@ -102,10 +102,10 @@ def _objective(ask: Ask, encoding: Encoding, points: Sequence[Point], rng: np.ra
     outputs = Outputs.of(losses)
     y = outputs(losses)
     features = encoding.features(encoding.rows([point.key for point in worked]))
-    fit = _fit(features, encoding.groups, y, rng)
+    fit = fit_of(features, encoding.groups, y, rng)
     posterior = Posterior(features, encoding.groups, y, fit)
     best = known = float(y[kept].min())
-    believed = _believed(ask)
+    believed = under_way(ask)
     if believed:
         there = encoding.features(encoding.rows(believed))
         values, _ = posterior(there)
@@ -114,17 +114,17 @@ def _objective(ask: Ask, encoding: Encoding, points: Sequence[Point], rng: np.ra
     return _Objective(posterior, outputs, best, known)
 
 
-def _works(encoding: Encoding, points: Sequence[Point], rng: np.random.Generator) -> Posterior | None:
+def works_of(encoding: Encoding, points: Sequence[Point], rng: np.random.Generator) -> Posterior | None:
     """A regression on 1 (works) and -1 (does not, or breaks a constraint); None where all work or none does."""
     labels = np.array([-1.0 if point.values is None or point.violation > 0 else 1.0 for point in points])
     if len(np.unique(labels)) < 2:
         return None
     features = encoding.features(encoding.rows([point.key for point in points]))
-    fit = _fit(features, encoding.groups, labels, rng)
+    fit = fit_of(features, encoding.groups, labels, rng)
     return Posterior(features, encoding.groups, labels, fit)
 
 
-def _fit(features: Array, groups: NDArray[np.intp], y: Array, rng: np.random.Generator) -> Fit:
+def fit_of(features: Array, groups: NDArray[np.intp], y: Array, rng: np.random.Generator) -> Fit:
     if len(y) > _FITTED:
         order = np.argsort(y, kind="stable")
         half = _FITTED // 2
@@ -146,7 +146,7 @@ def _best_first(points: Sequence[Point], ask: Ask) -> list[Point]:
     return sorted(ordered, key=lambda point: point.violation > 0)
 
 
-def _believed(ask: Ask) -> list[PointKey]:
+def under_way(ask: Ask) -> list[PointKey]:
     recorded = [point.key for point in ask.known.points if not point.useful]
     running = [key for _, key in sorted((number, ask.space.key(p)) for number, p in ask.running.items()) if key]
     return [*recorded, *running][-_BELIEVED:]

@@ -66,11 +66,6 @@ def test_a_grid_over_an_infinite_space_names_the_parameter(parameters: list[Para
         problem(a_study(parameters, algorithm="Grid"), study_uid="u")
 
 
-def test_a_gaussian_process_has_one_objective() -> None:
-    with pytest.raises(ValueError, match=r"algorithm.name: GP: it searches for one objective, this study has 2: write"):
-        problem(a_study(MIXED, algorithm="GP", goals=("Minimize", "Minimize")), study_uid="u")
-
-
 def test_settings_of_the_model_reach_it() -> None:
     task = a_problem(MIXED, algorithm="TPE", startup_trials=3, candidates=5, multivariate=False)
     settings = task.algorithm.tpe

@@ -33,7 +33,7 @@ from tuning_operator.search.suggest import Problem, problem, suggest
 from tuning_operator.search.types import Exhausted, Observation, Parameters, Suggestion
 
 ALGORITHMS = [*(name.value for name in registry.ALGORITHMS), "Auto"]
-ONE_OBJECTIVE = {"GP", "CMAES", "Evolution"}
+ONE_OBJECTIVE = {"CMAES", "Evolution"}
 ROOT = Path(__file__).parents[3]
 
 CASES = [

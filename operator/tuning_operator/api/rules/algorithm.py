@@ -3,7 +3,7 @@
 from tuning_operator.api.rule import Rule, Shown, integer, word
 from tuning_operator.api.rules.shared import Value, either, listed, settings_of, words_cel
 
-_ONE_OBJECTIVE = ("GP", "CMAES", "Evolution")
+_ONE_OBJECTIVE = ("CMAES", "Evolution")
 _SOURCES = ("study", "selector", "configMap", "trials", "optuna")
 _SETTINGS = {
     "tpe": ("TPE", "Auto"),
@@ -65,7 +65,7 @@ ALGORITHM: tuple[Rule, ...] = (
         "spec",
         f"self.objectives.size() == 1 || !(self.algorithm.name in {words_cel(_ONE_OBJECTIVE)})",
         lambda self: len(self["objectives"]) == 1 or self["algorithm"]["name"] not in _ONE_OBJECTIVE,
-        "algorithm {} searches for one objective, but there are {}; write NSGAII, NSGAIII, TPE or Auto, or leave one "
+        "algorithm {} searches for one objective, but there are {}; write GP, NSGAII, TPE or Auto, or leave one "
         "objective and make the others constraints",
         (word("algorithm.name"), _OBJECTIVES),
         field="algorithm.name",
