@@ -49,6 +49,7 @@ PLANS: dict[str, Plan] = {
     **{name.lower(): Plan({"algorithm": {"name": name, "seed": 1}, "limits": limits(8, 4)}) for name in ALGORITHMS},
     "front": Plan({"objectives": [LOSS, SIZE], "algorithm": {"name": "NSGAII", "seed": 1}, "limits": limits(8, 4)}),
     "front-tpe": Plan({"objectives": [LOSS, SIZE], "algorithm": {"name": "TPE", "seed": 1}, "limits": limits(8, 4)}),
+    "front-gp": Plan({"objectives": [LOSS, SIZE], "algorithm": {"name": "GP", "seed": 1}, "limits": limits(8, 4)}),
     "median": climbing({"name": "Median", "median": {"interval": 1, "startupTrials": 2}}),
     "asha-stop": climbing({"name": "ASHA", "asha": {"mode": "Stop"}}),
     "asha-hybrid": climbing({"name": "ASHA", "asha": {"mode": "Hybrid"}}),
@@ -202,7 +203,7 @@ def test_the_best_ones_are_run_again(plane: ControlPlane, namespace: str) -> Non
 
 
 def test_two_objectives_have_a_front(plane: ControlPlane, namespace: str) -> None:
-    for name in ("front", "front-tpe"):
+    for name in ("front", "front-tpe", "front-gp"):
         status = status_of(plane, namespace, name)
         front = [(member["values"]["loss"], member["values"]["size"]) for member in status["front"]]
         assert front
