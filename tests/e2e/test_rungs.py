@@ -29,7 +29,8 @@ def a_study() -> Object:
     spec: Object = {
         "objectives": [{"metric": "val_accuracy", "goal": "Maximize"}],
         "parameters": [{"name": "lr", "float": {"min": 1e-4, "max": 1e-1, "scale": "Log"}}],
-        "algorithm": {"name": "Random", "seed": 1},
+        # The second is worse than the first and pauses; when the others are worse still, it is among the best half.
+        "enqueue": [{"lr": 1e-3}, {"lr": 3e-4}, {"lr": 1e-4}, {"lr": 1.2e-4}],
         "fidelity": {"parameter": "epochs", "min": 2, "max": 8, "reduction": 2},
         "scheduler": {"name": "ASHA", "asha": {"mode": "Hybrid"}},
         "limits": {"trials": 4, "parallel": 1},
