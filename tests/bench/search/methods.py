@@ -9,9 +9,10 @@ import optuna
 from tests.bench.search.tasks import Task
 from tuning_operator.api.base import JSONScalar
 from tuning_operator.api.study import StudySpec
+from tuning_operator.search.compiling import compile_space
 from tuning_operator.search.dimension import ChoiceDimension, RealDimension
 from tuning_operator.search.known import Known
-from tuning_operator.search.space import Axis, compile_space
+from tuning_operator.search.space import Axis
 from tuning_operator.search.suggest import problem, suggest
 from tuning_operator.search.types import Observation, Parameters, Suggestion
 
