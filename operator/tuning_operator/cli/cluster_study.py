@@ -64,10 +64,10 @@ def read(asked: Asked) -> Found:
 async def _read(asked: Asked, source: Any) -> Found:
     from tuning_operator.api.names import LABEL_STUDY_UID
     from tuning_operator.cluster.client import STUDIES, TRIALS, Client
-    from tuning_operator.cluster.connection import Connection
+    from tuning_operator.cluster.connection import Connection, namespace_of
 
     connection = await Connection.open(source)
-    namespace = asked.namespace or _namespace(source)
+    namespace = asked.namespace or namespace_of(source)
     client = Client(connection)
     try:
         study = await client.get(STUDIES, namespace, asked.name)
@@ -76,16 +76,3 @@ async def _read(asked: Asked, source: Any) -> Found:
     finally:
         await client.close()
     return Found(namespace, study, list({trial["metadata"]["name"]: trial for trial in trials}.values()))
-
-
-def _namespace(source: Any) -> str:
-    """The one that kubectl would take."""
-    from kubernetes.aio.config.kube_config import list_kube_config_contexts
-
-    from tuning_operator.cluster.connection import own_namespace
-
-    if source.kubeconfig is None:
-        return own_namespace()
-    contexts, current = list_kube_config_contexts(source.kubeconfig)
-    chosen = next((each for each in contexts if each["name"] == source.context), current)
-    return str((chosen or {}).get("context", {}).get("namespace") or "default")

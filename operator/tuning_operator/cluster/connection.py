@@ -17,7 +17,7 @@ from kubernetes.aio.config.incluster_config import (
     SERVICE_TOKEN_FILENAME,
     InClusterConfigLoader,
 )
-from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, load_kube_config
+from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, list_kube_config_contexts, load_kube_config
 
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
@@ -98,6 +98,15 @@ def own_namespace(default: str = "default") -> str:
         return Path(NAMESPACE_FILE).read_text().strip() or default
     except OSError:
         return default
+
+
+def namespace_of(source: "Source") -> str:
+    """The one that kubectl would take."""
+    if source.kubeconfig is None:
+        return own_namespace()
+    contexts, current = list_kube_config_contexts(source.kubeconfig)
+    chosen = next((each for each in contexts if each["name"] == source.context), current)
+    return str((chosen or {}).get("context", {}).get("namespace") or "default")
 
 
 def _uses_proxy() -> bool:

@@ -7,9 +7,9 @@ from tuning_operator.api.scheduling import SchedulerName
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.core.model import Snapshot, Trial
-from tuning_operator.core.objectives import violation
 from tuning_operator.core.rungs import NOT_PROMOTED, UNPROMISING, ladder
 from tuning_operator.search.compiling import space_of
+from tuning_operator.search.constraints import violation
 from tuning_operator.search.types import Observation, Parameters
 
 UNTOLD = frozenset({"TooManyDisruptions"})

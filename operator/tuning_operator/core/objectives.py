@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from tuning_operator.api.study import Constraint, Goal, Objective, Summarize
-from tuning_operator.search.constraints import violation as violation  # noqa: PLC0414
 from tuning_trial.report import Report
 
 METRICS_MAX: Final = 64
