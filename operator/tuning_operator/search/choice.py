@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
-from tuning_operator.api.algorithm import AlgorithmName, TPESettings
+from tuning_operator.api.algorithm import AlgorithmName, GPSettings, TPESettings
 from tuning_operator.api.scheduling import SchedulerName
 from tuning_operator.api.study import StudySpec
 from tuning_operator.search.lattice import Lattice
 from tuning_operator.search.space import Space
+
+_MOST_AXES = 30
+"""Parameters up to which a Gaussian process is taken: its length scales are fitted, one for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,8 @@ class Choice:
 
     name: AlgorithmName
     reason: str
+    partner: AlgorithmName | None = None
+    """Makes every third suggestion, if there is one: two models that err in different places."""
 
 
 def choose(space: Space, spec: StudySpec) -> Choice:
@@ -36,8 +41,19 @@ def choose(space: Space, spec: StudySpec) -> Choice:
     if trials is not None and trials <= max(startup, parallel) and not spec.warm_start:
         return Choice(AlgorithmName.RANDOM, f"{trials} trials, {parallel} at once, are too few for a model")
     points = "infinitely many" if size is None else str(size)
+    if len(spec.objectives) > 1 or spec.fidelity is not None or len(space.axes) > _MOST_AXES:
+        return Choice(
+            AlgorithmName.TPE, f"the space has {points} points: a model learns from results after {startup} random ones"
+        )
+    most = (algorithm.gp or GPSettings()).max_trials
+    # An end for want of improvement asks what each of the last suggestions promised; only the process says.
+    partner = AlgorithmName.TPE if spec.limits.min_improvement is None else None
+    turns = "" if partner is None else f", and {partner} for every third trial"
+    later = "" if trials is not None and trials <= most else f"; beyond {most} results TPE alone"
     return Choice(
-        AlgorithmName.TPE, f"the space has {points} points: a model learns from results after {startup} random ones"
+        AlgorithmName.GP,
+        f"one objective over {len(space.axes)} parameters, {points} points: a Gaussian process{turns}{later}",
+        partner,
     )
 
 

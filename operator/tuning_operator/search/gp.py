@@ -1,7 +1,8 @@
 """The Gaussian process: quasi-random points first, then the point of the largest expected improvement.
 
 Above so many results that its cost (their number cubed) is too high, and where the numbers fail it, TPE goes on, and
-says so.
+says so. As `Auto` has it, TPE takes turns with it: where the objective is flat and rough, it looks at places that the
+process is sure about too early, and where it is smooth the process finds the bottom all the same.
 """
 
 from dataclasses import replace
@@ -12,6 +13,9 @@ from tuning_operator.search.ask import Answer, Ask
 from tuning_operator.search.quasirandom import quasi_random
 from tuning_operator.search.random_search import at_random
 from tuning_operator.search.types import Suggestion
+
+_TURNS = 3
+"""With a partner, it makes one of so many suggestions."""
 
 
 def propose(ask: Ask) -> Answer:
@@ -24,6 +28,8 @@ def propose(ask: Ask) -> Answer:
     if len(ask.running) >= useful:
         # More points at once than results: what is believed of the first ones would choose the others.
         return quasi_random(ask, f"{len(ask.running)} under way, {useful} results known: ")
+    if ask.problem.choice.partner is AlgorithmName.TPE and ask.number % _TURNS == _TURNS - 1:
+        return _tpe(ask, "its turn")
     from tuning_operator.search import gp_front, gp_model  # numpy is loaded when the first model is needed
 
     look = gp_model.look if len(ask.problem.goals) == 1 else gp_front.look

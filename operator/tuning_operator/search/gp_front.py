@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from tuning_operator.api.study import Goal
 from tuning_operator.search.ask import Ask
-from tuning_operator.search.expected_improvement import log_distribution
 from tuning_operator.search.gp_candidates import ranked
 from tuning_operator.search.gp_encoding import Array, Encoding
 from tuning_operator.search.gp_model import Found, fit_of, under_way, works_of
@@ -59,8 +58,7 @@ def look(ask: Ask) -> Found | None:
         deviations = np.sqrt(np.stack([variance for _, variance in found], axis=1))
         total: Array = np.log(gain(means, deviations) + _NONE)
         if works is not None:
-            mean, variance = works(features)
-            total = total + log_distribution(mean / np.sqrt(variance))
+            total = total + works.log_chance(features)
         return total
 
     best = feasible[np.argsort(norm(losses[feasible]), kind="stable")[:_INCUMBENTS]]

@@ -4,9 +4,8 @@ Loaded when the first model is needed: numpy costs memory and start-up time. Not
 is asked: the same history gives the same model, whatever was asked before.
 
 Points without a value (trials that run; with several fidelities those that did not come as far) are believed to have
-the value that the model expects there, so that the next one goes elsewhere. Whether a point works at all is another
-model: parameters that do not work have no value, and a bad one in its place would make a cliff that the kernel takes
-for roughness everywhere.
+the value that the model expects there, so that the next one goes elsewhere. A point that did not work counts as a mediocre one, and whether a point works at all
+is another model.
 """
 
 from collections.abc import Sequence
@@ -31,6 +30,16 @@ _FITTED = 200
 _INCUMBENTS = 5
 _BELIEVED = 200
 """Points without a value that are taken into account: the latest ones."""
+
+_BROKEN = 0.6
+"""Of the values that worked, the quantile that stands for a point that did not. At the worst value the cliff is so high
+that the kernel takes everything for rough; without any value the search goes over it again and again.
+"""
+_SURE = float(np.log(0.8))
+_CAUTION = 20.0
+"""A point that works with less than this chance is all but ruled out: the best ones often lie at a cliff (the largest
+model that fits into memory), and gain times chance alone wastes half of all trials there.
+"""
 
 Unsolvable = (np.linalg.LinAlgError, FloatingPointError)
 """What is raised where no model can be made."""
@@ -60,8 +69,8 @@ def look(ask: Ask) -> Found | None:
         if objective is not None:
             total += log_expected_improvement(*objective.posterior(features), objective.best)
         if works is not None:
-            mean, variance = works(features)
-            total += log_distribution(mean / np.sqrt(variance))
+            chance = works.log_chance(features)
+            total += chance + _CAUTION * np.minimum(chance - _SURE, 0.0)
         return total
 
     incumbents = encoding.rows([point.key for point in _best_first(points, ask)[:_INCUMBENTS]])
@@ -101,7 +110,9 @@ def _objective(ask: Ask, encoding: Encoding, points: Sequence[Point], rng: np.ra
     losses = _losses(ask, worked)
     outputs = Outputs.of(losses)
     y = outputs(losses)
-    features = encoding.features(encoding.rows([point.key for point in worked]))
+    broken = [point.key for point in points if point.values is None]
+    features = encoding.features(encoding.rows([*(point.key for point in worked), *broken]))
+    y = np.concatenate([y, np.full(len(broken), np.quantile(y, _BROKEN))])
     fit = fit_of(features, encoding.groups, y, rng)
     posterior = Posterior(features, encoding.groups, y, fit)
     best = known = float(y[kept].min())
@@ -114,14 +125,27 @@ def _objective(ask: Ask, encoding: Encoding, points: Sequence[Point], rng: np.ra
     return _Objective(posterior, outputs, best, known)
 
 
-def works_of(encoding: Encoding, points: Sequence[Point], rng: np.random.Generator) -> Posterior | None:
-    """A regression on 1 (works) and -1 (does not, or breaks a constraint); None where all work or none does."""
+@dataclass(frozen=True)
+class Works:
+    """A regression on 1 (works) and -1 (does not, or breaks a constraint), around their mean."""
+
+    posterior: Posterior
+    mean: float
+
+    def log_chance(self, features: Array) -> Array:
+        mean, variance = self.posterior(features)
+        return log_distribution((mean + self.mean) / np.sqrt(variance))
+
+
+def works_of(encoding: Encoding, points: Sequence[Point], rng: np.random.Generator) -> Works | None:
+    """None where all work or none does."""
     labels = np.array([-1.0 if point.values is None or point.violation > 0 else 1.0 for point in points])
     if len(np.unique(labels)) < 2:
         return None
     features = encoding.features(encoding.rows([point.key for point in points]))
-    fit = fit_of(features, encoding.groups, labels, rng)
-    return Posterior(features, encoding.groups, labels, fit)
+    mean = float(labels.mean())
+    fit = fit_of(features, encoding.groups, labels - mean, rng)
+    return Works(Posterior(features, encoding.groups, labels - mean, fit), mean)
 
 
 def fit_of(features: Array, groups: NDArray[np.intp], y: Array, rng: np.random.Generator) -> Fit:

@@ -93,4 +93,5 @@ def main() -> None:
         table(tasks, given.methods, parallel=parallel, seeds=given.seeds, keep=given.keep, each=given.each)
 
 
-main()
+if __name__ == "__main__":
+    main()

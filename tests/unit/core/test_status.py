@@ -205,8 +205,8 @@ def test_it_says_what_was_learned_from_earlier_results() -> None:
 
 def test_it_says_which_algorithm_searches_and_why() -> None:
     scene = a_study(algorithm={"name": "Auto"}, limits__trials=100)
-    assert status_of(scene)["algorithm"]["name"] == "TPE"
-    assert "a model" in status_of(scene)["algorithm"]["reason"]
+    assert status_of(scene)["algorithm"]["name"] == "GP"
+    assert "a Gaussian process" in status_of(scene)["algorithm"]["reason"]
 
 
 def test_it_is_bounded_whatever_the_trials_say() -> None:

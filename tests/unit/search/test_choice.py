@@ -1,7 +1,9 @@
 import pytest
 
 from tests.unit.search.spaces import CONDITIONAL, INFINITE_CONDITIONAL, MIXED, SMALL, a_float, a_problem, a_study
+from tuning_operator.api.algorithm import AlgorithmName
 from tuning_operator.api.parameters import Parameter
+from tuning_operator.api.study import StudySpec
 from tuning_operator.search.choice import Choice
 from tuning_operator.search.suggest import problem
 
@@ -17,7 +19,11 @@ from tuning_operator.search.suggest import problem
             SMALL,
             47,
             1,
-            Choice("TPE", "the space has 48 points: a model learns from results after 10 random ones"),
+            Choice(
+                "GP",
+                "one objective over 3 parameters, 48 points: a Gaussian process, and TPE for every third trial",
+                AlgorithmName.TPE,
+            ),
             id="one point too many",
         ),
         pytest.param(
@@ -31,8 +37,32 @@ from tuning_operator.search.suggest import problem
             MIXED,
             100,
             8,
-            Choice("TPE", "the space has infinitely many points: a model learns from results after 10 random ones"),
+            Choice(
+                "GP",
+                "one objective over 8 parameters, infinitely many points: a Gaussian process, and TPE for every third "
+                "trial",
+                AlgorithmName.TPE,
+            ),
             id="infinite",
+        ),
+        pytest.param(
+            MIXED,
+            2000,
+            8,
+            Choice(
+                "GP",
+                "one objective over 8 parameters, infinitely many points: a Gaussian process, and TPE for every third "
+                "trial; beyond 500 results TPE alone",
+                AlgorithmName.TPE,
+            ),
+            id="more trials than a Gaussian process can know",
+        ),
+        pytest.param(
+            [a_float(f"x{index}", 0, 1) for index in range(31)],
+            100,
+            8,
+            Choice("TPE", "the space has infinitely many points: a model learns from results after 10 random ones"),
+            id="many parameters",
         ),
         pytest.param(MIXED, 10, 4, Choice("Random", "10 trials, 4 at once, are too few for a model"), id="few trials"),
         pytest.param(
@@ -45,6 +75,25 @@ def test_auto_chooses_and_says_why(
 ) -> None:
     task = a_problem(parameters, algorithm="Auto", trials=trials, parallel=parallel)
     assert task.choice == chosen
+
+
+@pytest.mark.parametrize(
+    ("more", "chosen"),
+    [
+        pytest.param({"objectives": 2}, ("TPE", None), id="several objectives"),
+        pytest.param({"fidelity": {"max": 27}}, ("TPE", None), id="several fidelities"),
+        pytest.param({"minImprovement": 0.1}, ("GP", None), id="an end that every suggestion must speak to"),
+    ],
+)
+def test_auto_heeds_the_rest_of_the_study(more: dict[str, object], chosen: tuple[str, str | None]) -> None:
+    spec = a_study(MIXED, algorithm="Auto", goals=("Minimize",) * int(str(more.get("objectives", 1))))
+    given = spec.model_dump(by_alias=True, exclude_none=True)
+    if "fidelity" in more:
+        given["fidelity"] = more["fidelity"]
+    if "minImprovement" in more:
+        given["limits"]["minImprovement"] = more["minImprovement"]
+    choice = problem(StudySpec.model_validate(given), study_uid="u").choice
+    assert (choice.name, choice.partner) == chosen
 
 
 @pytest.mark.parametrize("name", ["Grid", "Random", "TPE"])

@@ -153,3 +153,61 @@ def test_with_more_points_under_way_than_results_the_others_are_quasi_random() -
     made = suggest(problem(spec, study_uid="uid"), history=history, running=running, number=8)
     assert isinstance(made, Suggestion)
     assert made.reason.startswith("4 under way, 4 results known")
+
+
+def test_where_the_numbers_fail_tpe_goes_on_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Fit:
+        raise np.linalg.LinAlgError("not positive definite")
+
+    monkeypatch.setattr("tuning_operator.search.gp_model.fitted", broken)
+    spec = a_spec(algorithm={"name": "GP", "gp": {"startupTrials": 2}}, limits__trials=30)
+    history = [Observation(n, {"x": n / 11}, (float(n % 5),)) for n in range(11)]
+    made = suggest(problem(spec, study_uid="uid"), history=history, running={}, number=11)
+    assert isinstance(made, Suggestion)
+    assert made.by == "TPE"
+    assert made.reason == "the Gaussian process fails (not positive definite): TPE, model of 11 results"
+
+
+def test_auto_lets_tpe_make_every_third_suggestion() -> None:
+    spec = a_spec(algorithm={"name": "Auto"}, limits__trials=30)
+    task = problem(spec, study_uid="uid")
+    history = [Observation(n, {"x": n / 21}, (float(n % 5),)) for n in range(20)]
+    made = [suggest(task, history=history, running={}, number=number) for number in range(20, 26)]
+    assert [each.by for each in made if isinstance(each, Suggestion)] == ["TPE", "GP", "GP"] * 2
+
+
+def test_what_does_not_work_is_kept_away_from() -> None:
+    """Half of the range does not work, and values get better towards it."""
+    spec = a_spec(
+        objectives=[{"metric": "loss", "goal": "Minimize"}],
+        parameters=[{"name": "x", "float": {"min": 0, "max": 1}}],
+        algorithm={"name": "GP", "gp": {"startupTrials": 6}},
+        limits__trials=40,
+    )
+    task = problem(spec, study_uid="uid")
+    history: list[Observation] = []
+    for number in range(25):
+        made = suggest(task, history=history, running={}, number=number)
+        assert isinstance(made, Suggestion)
+        x = float(made.parameters["x"])
+        history.append(Observation(number, made.parameters, (-x,) if x < 0.5 else None, infeasible=x >= 0.5))
+    assert sum(each.infeasible for each in history[6:]) <= 8
+    assert min(each.values[0] for each in history if each.values) < -0.45
+
+
+def test_a_constraint_that_is_broken_less_is_no_best() -> None:
+    spec = a_spec(
+        objectives=[{"metric": "loss", "goal": "Minimize"}],
+        parameters=[{"name": "x", "float": {"min": 0, "max": 1}}],
+        algorithm={"name": "GP", "gp": {"startupTrials": 4}},
+        limits__trials=40,
+    )
+    task = problem(spec, study_uid="uid")
+    history: list[Observation] = []
+    for number in range(20):
+        made = suggest(task, history=history, running={}, number=number)
+        assert isinstance(made, Suggestion)
+        x = float(made.parameters["x"])
+        history.append(Observation(number, made.parameters, (x,), violation=max(0.0, 0.3 - x)))
+    kept = [each.values[0] for each in history if each.values and each.violation == 0]
+    assert min(kept) < 0.36
