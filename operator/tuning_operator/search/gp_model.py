@@ -4,8 +4,8 @@ Loaded when the first model is needed: numpy costs memory and start-up time. Not
 is asked: the same history gives the same model, whatever was asked before.
 
 Points without a value (trials that run; with several fidelities those that did not come as far) are believed to have
-the value that the model expects there, so that the next one goes elsewhere. A point that did not work counts as a mediocre one, and whether a point works at all
-is another model.
+the value that the model expects there, so that the next one goes elsewhere. A point that did not work counts as a
+mediocre one, and whether a point works at all is another model.
 """
 
 from collections.abc import Sequence
@@ -127,14 +127,13 @@ def _objective(ask: Ask, encoding: Encoding, points: Sequence[Point], rng: np.ra
 
 @dataclass(frozen=True)
 class Works:
-    """A regression on 1 (works) and -1 (does not, or breaks a constraint), around their mean."""
+    """A regression on 1 (works) and -1 (does not, or breaks a constraint)."""
 
     posterior: Posterior
-    mean: float
 
     def log_chance(self, features: Array) -> Array:
         mean, variance = self.posterior(features)
-        return log_distribution((mean + self.mean) / np.sqrt(variance))
+        return log_distribution(mean / np.sqrt(variance))
 
 
 def works_of(encoding: Encoding, points: Sequence[Point], rng: np.random.Generator) -> Works | None:
@@ -143,9 +142,8 @@ def works_of(encoding: Encoding, points: Sequence[Point], rng: np.random.Generat
     if len(np.unique(labels)) < 2:
         return None
     features = encoding.features(encoding.rows([point.key for point in points]))
-    mean = float(labels.mean())
-    fit = fit_of(features, encoding.groups, labels - mean, rng)
-    return Works(Posterior(features, encoding.groups, labels - mean, fit), mean)
+    fit = fit_of(features, encoding.groups, labels, rng)
+    return Works(Posterior(features, encoding.groups, labels, fit))
 
 
 def fit_of(features: Array, groups: NDArray[np.intp], y: Array, rng: np.random.Generator) -> Fit:
