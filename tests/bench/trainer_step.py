@@ -69,7 +69,7 @@ def compare(parameters: dict[str, object], *, rounds: int, threads: int) -> tupl
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     data = prepare(config.data, final=False, device=device)
     torch.manual_seed(0)
-    module = models.build(config.model, shape=data.shape, outputs=data.outputs).to(device)
+    module = models.build(config.model, layout=data.layout, outputs=data.task.outputs).to(device)
     trial = Trial(config, Session(Environment()), data=data, device=device)
     trial.module.load_state_dict(copy.deepcopy(module.state_dict()))
     epochs: dict[str, Callable[[], object]] = {"bare": bare_epoch(config, data, module), "ours": trial.loop.epoch}

@@ -11,11 +11,12 @@ from torch import nn
 from tests.unit.trainer.builders import a_config, ran
 from tuning_trainer import models
 from tuning_trainer.config import SettingError
+from tuning_trainer.data.layout import Layout
 from tuning_trainer.models.sequence import AsSequence
 
 
 def build(shape: tuple[int, ...], outputs: int = 10, **parameters: Any) -> nn.Module:
-    return models.build(a_config(**parameters).model, shape=shape, outputs=outputs)
+    return models.build(a_config(**parameters).model, layout=Layout(shape), outputs=outputs)
 
 
 def kinds(module: nn.Module) -> list[str]:

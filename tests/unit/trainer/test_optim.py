@@ -155,20 +155,20 @@ def test_losses_are_their_formulas() -> None:
     outputs, targets = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
     logs = torch.log_softmax(outputs, 1)
     picked = logs[torch.arange(6), targets]
-    auto = loss.build(a_config().loss, counts=(2, 2, 2))
+    auto = loss.for_classes(a_config().loss, counts=(2, 2, 2))
     assert torch.allclose(auto(outputs, targets), -picked.mean())
-    smooth = loss.build(a_config(loss="cross_entropy", label_smoothing=0.3).loss, counts=(2, 2, 2))
+    smooth = loss.for_classes(a_config(loss="cross_entropy", label_smoothing=0.3).loss, counts=(2, 2, 2))
     assert torch.allclose(smooth(outputs, targets), -(0.7 * picked + 0.3 * logs.mean(1)).mean())
-    brier = loss.build(a_config(loss="mse").loss, counts=(2, 2, 2))
+    brier = loss.for_classes(a_config(loss="mse").loss, counts=(2, 2, 2))
     one_hot = functional.one_hot(targets, 3)
     assert torch.allclose(brier(outputs, targets), (torch.softmax(outputs, 1) - one_hot).square().mean())
-    squared = loss.build(a_config().loss, counts=None)
+    squared = loss.for_numbers(a_config().loss)
     assert torch.allclose(squared(outputs[:, :1], outputs[:, 1]), (outputs[:, 0] - outputs[:, 1]).square().mean())
 
 
 def test_a_loss_that_does_not_fit_the_task_is_refused() -> None:
     with pytest.raises(SettingError, match="'cross_entropy' but the data is a regression; use mse, mae, huber or auto"):
-        loss.build(a_config(loss="cross_entropy").loss, counts=None)
+        loss.for_numbers(a_config(loss="cross_entropy").loss)
 
 
 def test_gradients_are_clipped_by_norm_and_then_by_value() -> None:
@@ -198,9 +198,9 @@ def test_losses_for_numbers_are_their_formulas() -> None:
     torch.manual_seed(0)
     outputs, targets = torch.randn(50, 1) * 3, torch.randn(50)
     error = (outputs[:, 0] - targets).abs()
-    mae = loss.build(a_config(loss="mae").loss, counts=None)
+    mae = loss.for_numbers(a_config(loss="mae").loss)
     assert torch.allclose(mae(outputs, targets), error.mean())
-    huber = loss.build(a_config(loss="huber", delta=0.5).loss, counts=None)
+    huber = loss.for_numbers(a_config(loss="huber", delta=0.5).loss)
     wanted = torch.where(error <= 0.5, 0.5 * error.square(), 0.5 * (error - 0.25))
     assert torch.allclose(huber(outputs, targets), wanted.mean())
 
@@ -209,9 +209,9 @@ def test_focal_loss_is_its_formula_and_cross_entropy_without_focus() -> None:
     torch.manual_seed(0)
     outputs, targets = torch.randn(12, 3), torch.randint(0, 3, (12,))
     picked = torch.softmax(outputs, 1)[torch.arange(12), targets]
-    focal = loss.build(a_config(loss="focal", focus=3.0).loss, counts=(4, 4, 4))
+    focal = loss.for_classes(a_config(loss="focal", focus=3.0).loss, counts=(4, 4, 4))
     assert torch.allclose(focal(outputs, targets), -((1 - picked) ** 3 * picked.log()).mean())
-    plain = loss.build(a_config(loss="focal", focus=0.0, class_weights="balanced").loss, counts=(1, 2, 9))
+    plain = loss.for_classes(a_config(loss="focal", focus=0.0, class_weights="balanced").loss, counts=(1, 2, 9))
     weights = torch.tensor([12 / 3, 12 / 6, 12 / 27])
     assert torch.allclose(plain(outputs, targets), functional.cross_entropy(outputs, targets, weight=weights))
 
@@ -219,7 +219,7 @@ def test_focal_loss_is_its_formula_and_cross_entropy_without_focus() -> None:
 def test_balanced_classes_count_alike() -> None:
     outputs, targets = torch.zeros(10, 2), torch.tensor([0] * 9 + [1])
     outputs[:, 0] = 2.0
-    balanced = loss.build(a_config(loss="cross_entropy", class_weights="balanced").loss, counts=(9, 1))
+    balanced = loss.for_classes(a_config(loss="cross_entropy", class_weights="balanced").loss, counts=(9, 1))
     each = functional.cross_entropy(outputs, targets, reduction="none")
     assert torch.allclose(balanced(outputs, targets), (each[:9].mean() + each[9]) / 2)
 
@@ -227,7 +227,7 @@ def test_balanced_classes_count_alike() -> None:
 def test_binary_cross_entropy_is_its_formula() -> None:
     torch.manual_seed(0)
     outputs, targets = torch.randn(8, 2), torch.randint(0, 2, (8,))
-    binary = loss.build(a_config(loss="binary_cross_entropy", label_smoothing=0.2).loss, counts=(4, 4))
+    binary = loss.for_classes(a_config(loss="binary_cross_entropy", label_smoothing=0.2).loss, counts=(4, 4))
     wanted = functional.one_hot(targets, 2) * 0.8 + 0.1
     chance = torch.sigmoid(outputs)
     assert torch.allclose(binary(outputs, targets), -(wanted * chance.log() + (1 - wanted) * (1 - chance).log()).mean())
@@ -236,7 +236,7 @@ def test_binary_cross_entropy_is_its_formula() -> None:
 @pytest.mark.parametrize("name", ["mae", "huber"])
 def test_a_loss_for_numbers_is_refused_for_classes(name: str) -> None:
     with pytest.raises(SettingError, match="but the data has classes; use cross_entropy, focal, mse or auto"):
-        loss.build(a_config(loss=name).loss, counts=(1, 1))
+        loss.for_classes(a_config(loss=name).loss, counts=(1, 1))
 
 
 def test_the_l1_penalty_adds_its_sign_to_weights_but_not_to_biases() -> None:

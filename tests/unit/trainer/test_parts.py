@@ -13,6 +13,7 @@ from tests.unit.trainer.test_sets import write_mnist
 from tuning_trainer.config import SettingError
 from tuning_trainer.data import parts
 from tuning_trainer.data.source import Encoding, Images, Numbers, Rows
+from tuning_trainer.tasks.regression import Regression
 
 
 class Watched(Numbers):
@@ -85,8 +86,9 @@ def test_training_inputs_are_standardised_by_the_training_part() -> None:
 def test_regression_targets_are_standardised_and_can_be_turned_back() -> None:
     data = the_data(a_config(data="diabetes"))
     assert abs(float(data.train.targets.mean())) < 1e-5
-    assert (data.outputs, data.classes) == (1, None)
-    assert 140 < data.target_mean < 165
+    assert isinstance(data.task, Regression)
+    assert data.task.outputs == 1
+    assert 140 < data.task.mean < 165
 
 
 def test_large_images_stay_bytes_and_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

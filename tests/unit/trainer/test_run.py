@@ -12,6 +12,7 @@ import torch
 from tests.unit.trainer.builders import CPU, a_config, a_session, a_trial, ran, the_data
 from tuning_trainer import models
 from tuning_trainer.config import TrainerConfig
+from tuning_trainer.data.layout import Layout
 from tuning_trainer.engine import trial as trial_module
 from tuning_trainer.engine.evaluate import Evaluator
 from tuning_trainer.engine.patience import Patience
@@ -84,7 +85,7 @@ def test_the_bare_loop_gives_the_same_weights() -> None:
     trial = a_trial(config)
     data = the_data(config)
     torch.manual_seed(config.seed)
-    model = models.build(config.model, shape=data.shape, outputs=data.outputs)
+    model = models.build(config.model, layout=data.layout, outputs=data.task.outputs)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, fused=True)
     from tuning_trainer.engine.batches import permutation
 
@@ -194,7 +195,7 @@ def test_a_final_run_evaluates_the_test_part_once_and_exports(tmp_path: Path, mo
     assert report.artifacts.keys() == {"checkpoint", "weights", "config"}
     described = json.loads((tmp_path / report.artifacts["config"]).read_text())
     assert described["data"]["samples"] == {"train": 142, "validation": 0}
-    model = models.build(config.model, shape=tuple(described["shape"]), outputs=described["outputs"])
+    model = models.build(config.model, layout=Layout(**described["layout"]), outputs=described["outputs"])
     model.load_state_dict(torch.load(tmp_path / report.artifacts["weights"], weights_only=True))
     test = the_data(config, final=True).test()
     accuracy = (model(test.inputs).argmax(1) == test.targets).float().mean()

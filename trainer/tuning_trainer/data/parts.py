@@ -17,8 +17,12 @@ from torch import Tensor
 
 from tuning_trainer.config import data as settings
 from tuning_trainer.config.errors import SettingError
+from tuning_trainer.data.layout import Layout
 from tuning_trainer.data.source import Encoding, Rows, Source
 from tuning_trainer.data.split import Parts, split
+from tuning_trainer.tasks.classification import Classification
+from tuning_trainer.tasks.regression import Regression
+from tuning_trainer.tasks.task import Task
 
 RESIDENT_FLOATS = 256 * 2**20
 """Bytes up to which images are held as ready floats; larger sets are held as bytes and normalised batch by batch."""
@@ -26,7 +30,7 @@ RESIDENT_FLOATS = 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Samples on the device. `inputs` [N, ...] float32 or uint8, `targets` [N] int64 classes or float32 numbers."""
+    """Samples on the device: `inputs` [N, ...] float32, uint8 or int64 tokens; `targets` [N, ...] as the task wants."""
 
     inputs: Tensor
     targets: Tensor
@@ -44,27 +48,14 @@ class Prepared:
     """None in role Final."""
     test: Callable[[], Part]
     """Reads and encodes the test part; nothing of it is touched before. Raises `SettingError` when there is none."""
-    classes: tuple[str, ...] | None
-    """Names of the classes; None for regression."""
-    counts: tuple[int, ...] | None
-    """Training samples of each class; None for regression."""
+    task: Task
+    """What the model is trained for."""
+    layout: Layout
+    """What one sample is."""
     normalize: Callable[[Tensor], Tensor] | None
     """What each batch of inputs needs before the model; None when the inputs are ready."""
-    target_mean: float
-    target_scale: float
-    """Regression targets are held standardised: the number in its own unit is `target * target_scale + target_mean`."""
     description: dict[str, Any]
-    """Encoding and targets as JSON values, to be kept with the exported weights."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one sample."""
-        return tuple(self.train.inputs.shape[1:])
-
-    @property
-    def outputs(self) -> int:
-        """Numbers the model gives for a sample: one a class, or 1."""
-        return len(self.classes) if self.classes else 1
+    """Encoding and task as JSON values, to be kept with the exported weights."""
 
 
 def prepare(data: settings.Data, *, final: bool, device: torch.device) -> Prepared:
@@ -78,8 +69,8 @@ def prepare(data: settings.Data, *, final: bool, device: torch.device) -> Prepar
         )
     _check_classes(source, rows)
     encoding = source.learn(rows)
-    targets = _Targets.learn(source, rows)
-    place = _Placement(encoding, targets, device)
+    task = _task(source, rows)
+    place = _Placement(encoding, task, device)
 
     def test() -> Part:
         if separate_test is not None:
@@ -90,19 +81,17 @@ def prepare(data: settings.Data, *, final: bool, device: torch.device) -> Prepar
 
     if final and separate_test is None and not len(parts.test):
         test()
+    train = place.part(encoding.encode(rows), source.targets[rows])
     return Prepared(
-        train=place.part(encoding.encode(rows), source.targets[rows]),
+        train=train,
         validation=None if final else place.part(encoding.encode(parts.validation), source.targets[parts.validation]),
         test=test,
-        classes=source.classes,
-        counts=_counts(source, rows),
+        task=task,
+        layout=Layout(tuple(train.inputs.shape[1:]), encoding.vocabulary),
         normalize=place.normalize,
-        target_mean=targets.mean,
-        target_scale=targets.scale,
         description={
             "encoding": encoding.description,
-            "classes": list(source.classes) if source.classes else None,
-            "target": None if source.classes else {"mean": targets.mean, "scale": targets.scale},
+            **task.description,
             "samples": {"train": len(rows), "validation": 0 if final else len(parts.validation)},
         },
     )
@@ -125,17 +114,10 @@ def _read(data: settings.Data) -> tuple[Source, SeparateTest | None]:
     return sklearn_sets.load(data.name), None
 
 
-def _counts(source: Source, rows: Rows) -> tuple[int, ...] | None:
-    if source.classes is None:
-        return None
-    return tuple(np.bincount(source.targets[rows], minlength=len(source.classes)).tolist())
-
-
 def _check_classes(source: Source, rows: Rows) -> None:
-    counts = _counts(source, rows)
-    if source.classes is None or counts is None:
+    if source.classes is None:
         return
-    missing = [name for name, count in zip(source.classes, counts, strict=True) if count == 0]
+    missing = [name for name, count in zip(source.classes, _counts(source, rows), strict=True) if count == 0]
     if missing:
         raise SettingError(
             f"class {missing[0]!r} of the data has no sample in the training part; "
@@ -143,25 +125,22 @@ def _check_classes(source: Source, rows: Rows) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Targets:
-    mean: float
-    scale: float
-    classes: bool
+def _task(source: Source, rows: Rows) -> Classification | Regression:
+    if source.classes is not None:
+        return Classification(source.classes, _counts(source, rows))
+    values = source.targets[rows]
+    return Regression(float(values.mean()), float(values.std()) or 1.0)
 
-    @classmethod
-    def learn(cls, source: Source, rows: Rows) -> _Targets:
-        if source.classes is not None:
-            return cls(0.0, 1.0, True)
-        values = source.targets[rows]
-        return cls(float(values.mean()), float(values.std()) or 1.0, False)
+
+def _counts(source: Source, rows: Rows) -> tuple[int, ...]:
+    return tuple(np.bincount(source.targets[rows], minlength=len(source.classes or ())).tolist())
 
 
 class _Placement:
     """Puts encoded samples on the device, as ready floats if they are small and as bytes if they are not."""
 
-    def __init__(self, encoding: Encoding, targets: _Targets, device: torch.device) -> None:
-        self._targets = targets
+    def __init__(self, encoding: Encoding, task: Classification | Regression, device: torch.device) -> None:
+        self._task = task
         self._device = device
         self._normalization = None
         self._early: bool | None = None
@@ -178,10 +157,10 @@ class _Placement:
                 self._early = inputs.numel() * 4 <= RESIDENT_FLOATS
             if self._early:
                 inputs = self._normalize(inputs)
-        if self._targets.classes:
+        if isinstance(self._task, Classification):
             wanted = torch.from_numpy(targets.astype(np.int64))
         else:
-            wanted = torch.from_numpy(((targets - self._targets.mean) / self._targets.scale).astype(np.float32))
+            wanted = torch.from_numpy(((targets - self._task.mean) / self._task.scale).astype(np.float32))
         return Part(inputs, wanted.to(self._device))
 
     @property

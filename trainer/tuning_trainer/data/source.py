@@ -35,6 +35,8 @@ class Encoding:
     """What is left to do for each batch; None when `encode` gives ready samples."""
     description: dict[str, Any]
     """The statistics as JSON values, to be kept with the exported weights."""
+    vocabulary: int | None = None
+    """Where `encode` gives tokens, int64 [N, T]: how many different ones there are; 0 fills up short samples."""
 
 
 class Source(Protocol):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
 from tuning_trainer.data.parts import Part, Prepared
-from tuning_trainer.metrics import evaluation
 from tuning_trainer.optim.average import Average
 from tuning_trainer.optim.loss import LossFunction
 
@@ -41,27 +40,32 @@ class Evaluator:
 
     def __call__(self, part: Part, prefix: str) -> dict[str, float]:
         """Metrics of `part`, in evaluation mode and without gradients; the model's mode is restored."""
-        outputs = self.predict(part.inputs)
-        values = {"loss": float(self._loss(outputs, part.targets))}
-        if self._data.classes is not None:
-            values |= evaluation.classification(outputs, part.targets)
-        else:
-            scale, mean = self._data.target_scale, self._data.target_mean
-            predicted = outputs.squeeze(1).double() * scale + mean
-            values |= evaluation.regression(predicted, part.targets.double() * scale + mean)
-        return {f"{prefix}_{name}": value for name, value in values.items()}
+        meter = self._data.task.meter(self._loss)
+        size = batch_size(part.inputs)
+        for outputs, targets in zip(self._outputs(part.inputs, size), torch.split(part.targets, size), strict=True):
+            meter.add(outputs, targets)
+        return {f"{prefix}_{name}": value for name, value in meter.values().items()}
 
     def predict(self, inputs: Tensor) -> Tensor:
-        """Outputs of the model for all `inputs`, float32 [N, K]."""
+        """Outputs of the model for all `inputs`, float32 [N, ...]."""
+        return torch.cat(list(self._outputs(inputs, batch_size(inputs))))
+
+    def _outputs(self, inputs: Tensor, size: int) -> Iterator[Tensor]:
         training = self._module.training
         self._module.eval()
-        size = max(1, BATCH_VALUES // max(1, inputs[0].numel()))
         try:
-            with torch.no_grad(), self._autocast(), self._averaged():
-                outputs = [self._model(self._ready(batch)) for batch in torch.split(inputs, size)]
+            with torch.no_grad(), self._averaged():
+                for batch in torch.split(inputs, size):
+                    with self._autocast():
+                        outputs = self._model(self._ready(batch))
+                    yield outputs.float()
         finally:
             self._module.train(training)
-        return torch.cat(outputs).float()
 
     def _ready(self, batch: Tensor) -> Tensor:
         return batch if self._data.normalize is None else self._data.normalize(batch)
+
+
+def batch_size(inputs: Tensor) -> int:
+    """Samples of one evaluation batch."""
+    return max(1, BATCH_VALUES // max(1, inputs[0].numel()))

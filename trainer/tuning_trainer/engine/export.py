@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -22,8 +23,8 @@ def export(directory: Path, *, module: nn.Module, config: TrainerConfig, data: P
     write_atomically(directory / WEIGHTS, {name: value.detach().cpu() for name, value in module.state_dict().items()})
     body: dict[str, Any] = {
         "config": config.model_dump(mode="json"),
-        "shape": list(data.shape),
-        "outputs": data.outputs,
+        "layout": dataclasses.asdict(data.layout),
+        "outputs": data.task.outputs,
         "data": data.description,
     }
     temporary = directory / f".{CONFIG}.{os.getpid()}.tmp"

@@ -23,7 +23,7 @@ from tuning_trainer.engine.failures import DivergedError, StoppedError
 from tuning_trainer.engine.loop import Loop
 from tuning_trainer.engine.patience import Patience
 from tuning_trainer.optim import build as optimizers
-from tuning_trainer.optim import gradients, loss, schedule
+from tuning_trainer.optim import gradients, schedule
 from tuning_trainer.optim.average import Average
 from tuning_trial.session import Session
 
@@ -41,8 +41,8 @@ class Trial:
         self._session = session
         self._data = data
         self._device = device
-        loss_of = loss.build(config.loss, counts=data.counts)
-        self.module = models.build(config.model, shape=data.shape, outputs=data.outputs).to(device)
+        loss_of = data.task.loss(config.loss)
+        self.module = models.build(config.model, layout=data.layout, outputs=data.task.outputs).to(device)
         model = compiled(self.module) if config.runtime.compile else self.module
         batches = Batches(data.train, config.train.batch_size, seed=config.seed, normalize=data.normalize)
         weights = list(self.module.parameters())
@@ -188,7 +188,7 @@ class Trial:
 
 
 def _sizes(data: Prepared) -> dict[str, Any]:
-    return {"samples": len(data.train), "shape": list(data.shape), "outputs": data.outputs}
+    return {"samples": len(data.train), "shape": list(data.layout.shape), "outputs": data.task.outputs}
 
 
 def _wants_test(final: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from tuning_trainer.config import model as settings
+from tuning_trainer.data.layout import Layout
 from tuning_trainer.models.cnn import Cnn
 from tuning_trainer.models.lenet import LeNet
 from tuning_trainer.models.linear import Linear
@@ -13,11 +14,12 @@ from tuning_trainer.models.rnn import Rnn
 from tuning_trainer.models.transformer import Transformer
 
 
-def build(model: settings.Model, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """The model for samples of `shape`, with `outputs` numbers a sample: [N, *shape] -> [N, outputs].
+def build(model: settings.Model, *, layout: Layout, outputs: int) -> nn.Module:
+    """The model for samples of `layout`, with `outputs` numbers a sample: [N, *shape] -> [N, outputs].
 
     First weights come from torch's global generator. Raises `SettingError` when the model does not fit the data.
     """
+    shape = layout.shape
     match model:
         case settings.Linear():
             return Linear(model, shape=shape, outputs=outputs)

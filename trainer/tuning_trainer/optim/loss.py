@@ -18,12 +18,10 @@ _FOR_CLASSES = (settings.CrossEntropy, settings.BinaryCrossEntropy, settings.Foc
 _FOR_NUMBERS = (settings.MeanAbsoluteError, settings.Huber)
 
 
-def build(loss: settings.Loss, *, counts: Sequence[int] | None) -> LossFunction:
-    """The loss for the task: `counts` are the training samples of each class, None for regression. Raises
-    `SettingError` when the loss does not fit.
+def for_classes(loss: settings.Loss, *, counts: Sequence[int]) -> LossFunction:
+    """The loss of a classification; `counts` are the training samples of each class. Raises `SettingError` when the
+    loss does not fit.
     """
-    if counts is None:
-        return _for_numbers(loss)
     if isinstance(loss, _FOR_NUMBERS):
         raise SettingError(
             f"loss.name is {loss.name!r} but the data has classes; use cross_entropy, focal, mse or auto"
@@ -44,7 +42,8 @@ def build(loss: settings.Loss, *, counts: Sequence[int] | None) -> LossFunction:
             return functional.cross_entropy
 
 
-def _for_numbers(loss: settings.Loss) -> LossFunction:
+def for_numbers(loss: settings.Loss) -> LossFunction:
+    """The loss of a regression. Raises `SettingError` when the loss does not fit."""
     if isinstance(loss, _FOR_CLASSES):
         raise SettingError(f"loss.name is {loss.name!r} but the data is a regression; use mse, mae, huber or auto")
     match loss:
