@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from tuning_trainer import augment
 from tuning_trainer.config import TrainerConfig, resolve
 from tuning_trainer.data.parts import Prepared, prepare
 from tuning_trainer.engine.run import run
@@ -46,7 +47,7 @@ def a_session(directory: Path | None = None, *, stop_after: int | None = None, *
 
 def the_data(config: TrainerConfig, *, final: bool = False) -> Prepared:
     """The prepared data of a configuration on the CPU."""
-    return prepare(config.data, final=final, device=CPU)
+    return prepare(config.data, final=final, device=CPU, pixels=augment.wants_pixels(config.augment))
 
 
 def a_trial(config: TrainerConfig, session: Session | None = None) -> Trial:

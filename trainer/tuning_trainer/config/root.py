@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tuning_trainer.config.augment import Augment
 from tuning_trainer.config.base import Section
 from tuning_trainer.config.data import Data
 from tuning_trainer.config.loss import AutoLoss, Loss
@@ -23,6 +24,8 @@ class TrainerConfig(Section):
     """The data set."""
     model: Model = Mlp()
     """The model."""
+    augment: Augment = Augment()
+    """Augmentation."""
     loss: Loss = AutoLoss()
     """The loss."""
     optimizer: Optimizer = Adam()

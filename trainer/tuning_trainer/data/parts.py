@@ -6,8 +6,8 @@ for, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,10 +56,17 @@ class Prepared:
     """What each batch of inputs needs before the model; None when the inputs are ready."""
     description: dict[str, Any]
     """Encoding and task as JSON values, to be kept with the exported weights."""
+    tables: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the model holds of the data besides its weights; see `Layout.tables`."""
+    draw: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    """What is drawn anew for each training batch, such as items that a user did not choose; None for nothing."""
 
 
-def prepare(data: settings.Data, *, final: bool, device: torch.device) -> Prepared:
-    """Reads, splits and encodes. Raises `SettingError` for data that is missing, damaged or too small."""
+def prepare(data: settings.Data, *, final: bool, device: torch.device, pixels: bool = False) -> Prepared:
+    """Reads, splits and encodes; with `pixels`, images are given as they are, to be normalised batch by batch.
+
+    Raises `SettingError` for data that is missing, damaged or too small.
+    """
     source, separate_test = _read(data)
     parts = split(source.targets, data.split, classes=source.classes is not None)
     rows = np.concatenate([parts.train, parts.validation]) if final else parts.train
@@ -70,7 +77,7 @@ def prepare(data: settings.Data, *, final: bool, device: torch.device) -> Prepar
     _check_classes(source, rows)
     encoding = source.learn(rows)
     task = _task(source, rows)
-    place = _Placement(encoding, task, device)
+    place = _Placement(encoding, task, device, early=False if pixels else None)
 
     def test() -> Part:
         if separate_test is not None:
@@ -87,13 +94,20 @@ def prepare(data: settings.Data, *, final: bool, device: torch.device) -> Prepar
         validation=None if final else place.part(encoding.encode(parts.validation), source.targets[parts.validation]),
         test=test,
         task=task,
-        layout=Layout(tuple(train.inputs.shape[1:]), encoding.vocabulary),
+        layout=Layout(
+            tuple(train.inputs.shape[1:]),
+            vocabulary=encoding.vocabulary,
+            white=encoding.white,
+            ids=encoding.ids,
+            tables={name: table.shape for name, table in encoding.tables.items()},
+        ),
         normalize=place.normalize,
         description={
             "encoding": encoding.description,
             **task.description,
             "samples": {"train": len(rows), "validation": 0 if final else len(parts.validation)},
         },
+        tables={name: torch.from_numpy(table).to(device) for name, table in encoding.tables.items()},
     )
 
 
@@ -139,11 +153,14 @@ def _counts(source: Source, rows: Rows) -> tuple[int, ...]:
 class _Placement:
     """Puts encoded samples on the device, as ready floats if they are small and as bytes if they are not."""
 
-    def __init__(self, encoding: Encoding, task: Classification | Regression, device: torch.device) -> None:
+    def __init__(
+        self, encoding: Encoding, task: Classification | Regression, device: torch.device, *, early: bool | None
+    ) -> None:
+        """`early`: whether images are placed as ready floats; None: if they are small."""
         self._task = task
         self._device = device
         self._normalization = None
-        self._early: bool | None = None
+        self._early = early
         if encoding.normalization is not None:
             self._normalization = (
                 torch.from_numpy(encoding.normalization.mean).to(device),

@@ -28,7 +28,7 @@ def load(name: str) -> Source:
     except (OSError, ValueError, TypeError):
         values, targets, classes = _from_sklearn(name)
     if name == "digits":
-        return Images(values.astype(np.uint8).reshape(-1, 1, 8, 8), targets.astype(np.int64), classes)
+        return Images(values.astype(np.uint8).reshape(-1, 1, 8, 8), targets.astype(np.int64), classes, white=16)
     names = tuple(f"feature{i}" for i in range(values.shape[1]))
     return Numbers(values, names, targets if classes is None else targets.astype(np.int64), classes)
 

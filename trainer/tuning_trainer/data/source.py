@@ -6,8 +6,8 @@ numpy, no torch. A new kind of data is a new `Source`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +37,12 @@ class Encoding:
     """The statistics as JSON values, to be kept with the exported weights."""
     vocabulary: int | None = None
     """Where `encode` gives tokens, int64 [N, T]: how many different ones there are; 0 fills up short samples."""
+    white: int | None = None
+    """Where `encode` gives images: the value of a white pixel."""
+    ids: tuple[int, ...] = ()
+    """Where `encode` gives numbers of things, int64 [N] or [N, kinds]: how many there are of each kind."""
+    tables: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    """What a model is to hold of the data besides its weights."""
 
 
 class Source(Protocol):
@@ -61,6 +67,8 @@ class Images:
     pixels: npt.NDArray[np.uint8]
     targets: npt.NDArray[Any]
     classes: tuple[str, ...] | None
+    white: int = 255
+    """Value of a white pixel."""
 
     def learn(self, rows: Rows) -> Encoding:
         """Standardises each channel by the mean and the deviation of its pixels in the training rows."""
@@ -76,6 +84,7 @@ class Images:
                 mean=mean.astype(np.float32).reshape(shape), scale=(1 / deviation).astype(np.float32).reshape(shape)
             ),
             description={"kind": "images", "mean": mean.tolist(), "deviation": deviation.tolist()},
+            white=self.white,
         )
 
 

@@ -23,11 +23,19 @@ class Batches:
     """
 
     def __init__(
-        self, part: Part, batch_size: int | Literal["full"], *, seed: int, normalize: Callable[[Tensor], Tensor] | None
+        self,
+        part: Part,
+        batch_size: int | Literal["full"],
+        *,
+        seed: int,
+        normalize: Callable[[Tensor], Tensor] | None,
+        change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
     ) -> None:
+        """`change` is done at random to each batch, before `normalize`, when it is fetched and no earlier."""
         self._part = part
         self._seed = seed
         self._normalize = normalize
+        self._change = change
         self.sizes = batch_sizes(len(part), batch_size)
 
     def __len__(self) -> int:
@@ -44,15 +52,17 @@ class Batches:
                 fetch = _ready(torch.split(inputs[order], self.sizes), torch.split(targets[order], self.sizes))
             else:
                 fetch = _gathered(inputs, targets, torch.split(order, self.sizes))
-        normalize = self._normalize
-        if normalize is None:
+        normalize, change = self._normalize, self._change
+        if normalize is None and change is None:
             return fetch
 
-        def normalized(position: int) -> tuple[Tensor, Tensor]:
+        def ready(position: int) -> tuple[Tensor, Tensor]:
             x, y = fetch(position)
-            return normalize(x), y
+            if change is not None:
+                x, y = change(x, y)
+            return (x if normalize is None else normalize(x)), y
 
-        return normalized
+        return ready
 
 
 def batch_sizes(count: int, batch_size: int | Literal["full"]) -> list[int]:

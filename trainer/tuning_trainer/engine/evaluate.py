@@ -14,7 +14,7 @@ from tuning_trainer.optim.average import Average
 from tuning_trainer.optim.loss import LossFunction
 
 BATCH_VALUES = 16 * 2**20
-"""Input numbers of one evaluation batch; bounds memory, and small parts go through in one batch."""
+"""Numbers of an evaluation batch, in or out; bounds memory, and small parts go through in one batch."""
 
 
 class Evaluator:
@@ -41,14 +41,14 @@ class Evaluator:
     def __call__(self, part: Part, prefix: str) -> dict[str, float]:
         """Metrics of `part`, in evaluation mode and without gradients; the model's mode is restored."""
         meter = self._data.task.meter(self._loss)
-        size = batch_size(part.inputs)
+        size = batch_size(part.inputs, outputs=self._data.task.outputs)
         for outputs, targets in zip(self._outputs(part.inputs, size), torch.split(part.targets, size), strict=True):
             meter.add(outputs, targets)
         return {f"{prefix}_{name}": value for name, value in meter.values().items()}
 
     def predict(self, inputs: Tensor) -> Tensor:
         """Outputs of the model for all `inputs`, float32 [N, ...]."""
-        return torch.cat(list(self._outputs(inputs, batch_size(inputs))))
+        return torch.cat(list(self._outputs(inputs, batch_size(inputs, outputs=self._data.task.outputs))))
 
     def _outputs(self, inputs: Tensor, size: int) -> Iterator[Tensor]:
         training = self._module.training
@@ -66,6 +66,6 @@ class Evaluator:
         return batch if self._data.normalize is None else self._data.normalize(batch)
 
 
-def batch_size(inputs: Tensor) -> int:
-    """Samples of one evaluation batch."""
-    return max(1, BATCH_VALUES // max(1, inputs[0].numel()))
+def batch_size(inputs: Tensor, *, outputs: int) -> int:
+    """Samples of one evaluation batch, for a model that gives `outputs` numbers."""
+    return max(1, BATCH_VALUES // max(1, inputs[0].numel(), outputs))

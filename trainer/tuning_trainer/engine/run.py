@@ -7,6 +7,7 @@ import traceback
 
 import torch
 
+from tuning_trainer import augment
 from tuning_trainer.config import SettingError, TrainerConfig
 from tuning_trainer.data.parts import prepare
 from tuning_trainer.engine import device as devices
@@ -21,7 +22,8 @@ def run(config: TrainerConfig, session: Session) -> int:
     try:
         device = devices.choose(config.runtime)
         torch.manual_seed(config.seed)
-        data = prepare(config.data, final=session.environment.role == "Final", device=device)
+        final, pixels = session.environment.role == "Final", augment.wants_pixels(config.augment)
+        data = prepare(config.data, final=final, device=device, pixels=pixels)
         trial = Trial(config, session, data=data, device=device)
         trial.resume()
         trial.train()

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from tuning_trainer import models
+from tuning_trainer import augment, models
 from tuning_trainer.config import TrainerConfig
 from tuning_trainer.data.parts import Prepared
 from tuning_trainer.engine.batches import Batches
@@ -22,6 +22,7 @@ from tuning_trainer.engine.export import export
 from tuning_trainer.engine.failures import DivergedError, StoppedError
 from tuning_trainer.engine.loop import Loop
 from tuning_trainer.engine.patience import Patience
+from tuning_trainer.models import held
 from tuning_trainer.optim import build as optimizers
 from tuning_trainer.optim import gradients, schedule
 from tuning_trainer.optim.average import Average
@@ -43,8 +44,16 @@ class Trial:
         self._device = device
         loss_of = data.task.loss(config.loss)
         self.module = models.build(config.model, layout=data.layout, outputs=data.task.outputs).to(device)
+        held.fill(self.module, data.tables)
         model = compiled(self.module) if config.runtime.compile else self.module
-        batches = Batches(data.train, config.train.batch_size, seed=config.seed, normalize=data.normalize)
+        changed = augment.build(config.augment, layout=data.layout, task=data.task)
+        batches = Batches(
+            data.train,
+            config.train.batch_size,
+            seed=config.seed,
+            normalize=data.normalize,
+            change=data.draw or changed,
+        )
         weights = list(self.module.parameters())
         average = Average(weights, config.train.ema) if config.train.ema else None
         context = autocast(config.runtime, device)

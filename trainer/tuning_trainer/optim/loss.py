@@ -12,7 +12,7 @@ from tuning_trainer.config import loss as settings
 from tuning_trainer.config.errors import SettingError
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-"""Outputs [N, K] and targets [N] -> mean loss of the batch, a scalar."""
+"""Outputs [N, K] and targets [N], or shares of the classes [N, K] -> mean loss of the batch, a scalar."""
 
 _FOR_CLASSES = (settings.CrossEntropy, settings.BinaryCrossEntropy, settings.Focal)
 _FOR_NUMBERS = (settings.MeanAbsoluteError, settings.Huber)
@@ -74,9 +74,13 @@ class _Weights:
 
 def _focal(gamma: float, weights: _Weights) -> LossFunction:
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        logs = torch.log_softmax(outputs, dim=1).gather(1, targets[:, None]).squeeze(1)
-        values = -((1 - logs.exp()) ** gamma) * logs
+        logs = torch.log_softmax(outputs, dim=1)
         scale = weights.on(outputs)
+        if targets.dim() == 2:
+            each = -((1 - logs.exp()) ** gamma) * logs * targets
+            return (each if scale is None else each * scale).sum(dim=1).mean()
+        logs = logs.gather(1, targets[:, None]).squeeze(1)
+        values = -((1 - logs.exp()) ** gamma) * logs
         if scale is None:
             return values.mean()
         chosen = scale[targets]
@@ -87,7 +91,7 @@ def _focal(gamma: float, weights: _Weights) -> LossFunction:
 
 def _one_against_all(smoothing: float) -> LossFunction:
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        wanted = functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
+        wanted = _shares(targets, outputs)
         return functional.binary_cross_entropy_with_logits(outputs, wanted * (1 - smoothing) + 0.5 * smoothing)
 
     return loss
@@ -99,4 +103,11 @@ def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def _brier(outputs: Tensor, targets: Tensor) -> Tensor:
     probabilities = torch.softmax(outputs, dim=1)
-    return functional.mse_loss(probabilities, functional.one_hot(targets, outputs.shape[1]).to(probabilities.dtype))
+    return functional.mse_loss(probabilities, _shares(targets, probabilities))
+
+
+def _shares(targets: Tensor, outputs: Tensor) -> Tensor:
+    """The share of each class, [N, K]."""
+    if targets.dim() == 2:
+        return targets.to(outputs.dtype)
+    return functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
