@@ -86,7 +86,8 @@ class Cnn(Section):
 
 
 class Rnn(Section):
-    """A recurrent network over a sequence: of image rows, or of the numbers of a table; the last states are classified.
+    """A recurrent network over a sequence: of image rows, of the numbers of a table, or of tokens; the last states are
+    classified. As a language model each state predicts the next token.
 
     LSTM by Hochreiter and Schmidhuber (1997), GRU by Cho et al. (2014).
     """
@@ -105,8 +106,8 @@ class Rnn(Section):
 
 
 class Transformer(Section):
-    """A Transformer encoder (Vaswani et al., 2017; normalisation first) over a sequence: of image rows, or of the
-    numbers of a table; the mean over the sequence is classified.
+    """A Transformer encoder (Vaswani et al., 2017; normalisation first) over a sequence: of image rows, of the
+    numbers of a table, or of tokens; the mean over the sequence is classified.
     """
 
     name: Literal["transformer"] = "transformer"
@@ -124,7 +125,31 @@ class Transformer(Section):
     """Share of the values dropped after attention and feed-forward layer while training."""
 
 
+class Decoder(Section):
+    """A Transformer decoder (Vaswani et al., 2017; normalisation first) over tokens: a language model, or, for text
+    with labels, a classifier by the last token.
+    """
+
+    name: Literal["decoder"] = "decoder"
+    layers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Blocks of self-attention and feed-forward layer."""
+    width: Annotated[int, Field(ge=2, le=16384)] = 64
+    """Size of each position's vector; a multiple of `heads`."""
+    heads: Annotated[int, Field(ge=1, le=256)] = 4
+    """Attention heads."""
+    feed_forward: Annotated[float, Field(gt=0, le=16)] = 4.0
+    """Width of the feed-forward layer as a multiple of `width`."""
+    activation: Activation = "gelu"
+    """Activation of the feed-forward layer."""
+    dropout: Dropout = 0.0
+    """Share of the values dropped after embedding, attention and feed-forward layer while training."""
+    positions: Literal["learned", "rotary"] = "learned"
+    """How positions are told: a learned vector each, or by turning queries and keys (Su et al., 2021)."""
+    tie: bool = True
+    """Whether a language model's last layer is the embedding itself (Press and Wolf, 2017)."""
+
+
 Model = Annotated[
-    Linear | Mlp | Lenet | Cnn | Rnn | Transformer,
+    Linear | Mlp | Lenet | Cnn | Rnn | Transformer | Decoder,
     Field(discriminator="name"),
 ]

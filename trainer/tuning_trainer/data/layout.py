@@ -14,6 +14,8 @@ class Layout:
     """Shape of one sample: [F] numbers, [T, F] steps, [C, H, W] images, [T] tokens."""
     vocabulary: int | None = None
     """Where samples are tokens: how many different ones there are, int64 from 0; 0 fills up short samples."""
+    causal: bool = False
+    """Whether the model gives its outputs at each position, from it and the earlier ones, instead of once a sample."""
     white: int | None = None
     """Where samples are images: the value of a white pixel before normalisation."""
     ids: tuple[int, ...] = ()

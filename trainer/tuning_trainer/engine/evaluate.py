@@ -41,14 +41,14 @@ class Evaluator:
     def __call__(self, part: Part, prefix: str) -> dict[str, float]:
         """Metrics of `part`, in evaluation mode and without gradients; the model's mode is restored."""
         meter = self._data.task.meter(self._loss)
-        size = batch_size(part.inputs, outputs=self._data.task.outputs)
+        size = self._size(part.inputs)
         for outputs, targets in zip(self._outputs(part.inputs, size), torch.split(part.targets, size), strict=True):
             meter.add(outputs, targets)
         return {f"{prefix}_{name}": value for name, value in meter.values().items()}
 
     def predict(self, inputs: Tensor) -> Tensor:
         """Outputs of the model for all `inputs`, float32 [N, ...]."""
-        return torch.cat(list(self._outputs(inputs, batch_size(inputs, outputs=self._data.task.outputs))))
+        return torch.cat(list(self._outputs(inputs, self._size(inputs))))
 
     def _outputs(self, inputs: Tensor, size: int) -> Iterator[Tensor]:
         training = self._module.training
@@ -62,10 +62,14 @@ class Evaluator:
         finally:
             self._module.train(training)
 
+    def _size(self, inputs: Tensor) -> int:
+        positions = self._data.layout.shape[0] if self._data.layout.causal else 1
+        return batch_size(inputs, outputs=positions * self._data.task.outputs)
+
     def _ready(self, batch: Tensor) -> Tensor:
         return batch if self._data.normalize is None else self._data.normalize(batch)
 
 
 def batch_size(inputs: Tensor, *, outputs: int) -> int:
-    """Samples of one evaluation batch, for a model that gives `outputs` numbers."""
+    """Samples of one evaluation batch, of which each has `outputs` numbers as its answer."""
     return max(1, BATCH_VALUES // max(1, inputs[0].numel(), outputs))

@@ -54,7 +54,7 @@ class Trial:
             normalize=data.normalize,
             change=data.draw or changed,
         )
-        weights = list(self.module.parameters())
+        weights = [p for p in self.module.parameters() if p.requires_grad]
         average = Average(weights, config.train.ema) if config.train.ema else None
         context = autocast(config.runtime, device)
         self.loop = Loop(

@@ -5,31 +5,43 @@ from __future__ import annotations
 from torch import nn
 
 from tuning_trainer.config import model as settings
+from tuning_trainer.config.errors import SettingError
 from tuning_trainer.data.layout import Layout
 from tuning_trainer.models.cnn import Cnn
+from tuning_trainer.models.decoder import Decoder
 from tuning_trainer.models.lenet import LeNet
 from tuning_trainer.models.linear import Linear
 from tuning_trainer.models.mlp import Mlp
 from tuning_trainer.models.rnn import Rnn
 from tuning_trainer.models.transformer import Transformer
 
+_CAUSAL = (settings.Rnn, settings.Decoder)
+
 
 def build(model: settings.Model, *, layout: Layout, outputs: int) -> nn.Module:
-    """The model for samples of `layout`, with `outputs` numbers a sample: [N, *shape] -> [N, outputs].
+    """The model for samples of `layout`, with `outputs` numbers a sample: [N, *shape] -> [N, outputs]; for a causal
+    layout each position has as many: [N, T] -> [N, T, outputs].
 
     First weights come from torch's global generator. Raises `SettingError` when the model does not fit the data.
     """
     shape = layout.shape
+    if layout.causal and not isinstance(model, _CAUSAL):
+        raise SettingError(
+            f"model.name is {model.name!r}, but a language model predicts each token from the earlier ones; use "
+            "decoder or rnn"
+        )
     match model:
         case settings.Linear():
-            return Linear(model, shape=shape, outputs=outputs)
+            return Linear(model, layout=layout, outputs=outputs)
         case settings.Mlp():
-            return Mlp(model, shape=shape, outputs=outputs)
+            return Mlp(model, layout=layout, outputs=outputs)
         case settings.Lenet():
             return LeNet(model, shape=shape, outputs=outputs)
         case settings.Cnn():
             return Cnn(model, shape=shape, outputs=outputs)
         case settings.Rnn():
-            return Rnn(model, shape=shape, outputs=outputs)
+            return Rnn(model, layout=layout, outputs=outputs)
         case settings.Transformer():
-            return Transformer(model, shape=shape, outputs=outputs)
+            return Transformer(model, layout=layout, outputs=outputs)
+        case settings.Decoder():
+            return Decoder(model, layout=layout, outputs=outputs)

@@ -59,10 +59,11 @@ def _adam(optimizer: settings.Adam | settings.AdamW) -> dict[str, Any]:
 
 
 def _muon(optimizer: settings.Muon, model: nn.Module) -> Optimizer:
-    """Hidden matrices by Muon; the last layer, convolutions, biases and norms by AdamW."""
+    """Hidden matrices by Muon; embeddings, the last layer, convolutions, biases and norms by AdamW."""
     decay, rate = optimizer.weight_decay, optimizer.layer_decay
-    last = _last_matrix(model)
-    chosen = {id(p) for p in model.parameters() if p.requires_grad and p.dim() == 2 and p is not last}
+    embeddings = (m.weight for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag))
+    others_too = {id(p) for p in (_last_matrix(model), *embeddings)}
+    chosen = {id(p) for p in model.parameters() if p.requires_grad and p.dim() == 2 and id(p) not in others_too}
     every = _groups(model, decay, lr=optimizer.lr, layer_decay=rate, only=chosen)
     others = _groups(model, decay, lr=optimizer.other_lr, layer_decay=rate, but=chosen)
     rest = torch.optim.AdamW(others, lr=optimizer.other_lr, fused=True)
