@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuning_trainer.config import SettingError
-from tuning_trainer.config.data import Split, TrainingSplit
+from tuning_trainer.config.split import Split, TrainingSplit
 from tuning_trainer.data.split import split
 
 shares = st.floats(0.0, 0.45)

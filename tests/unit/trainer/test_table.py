@@ -11,7 +11,8 @@ import pytest
 from pyarrow import parquet
 
 from tuning_trainer.config import SettingError
-from tuning_trainer.config.data import Split, Table
+from tuning_trainer.config.data import Table
+from tuning_trainer.config.split import Split
 from tuning_trainer.data import table
 
 CSV = """id,age,city,smoker,label

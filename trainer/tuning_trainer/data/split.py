@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tuning_trainer.config.data import Split, TrainingSplit
 from tuning_trainer.config.errors import SettingError
+from tuning_trainer.config.split import Split, TrainingSplit
 from tuning_trainer.data.source import Rows
 
 
