@@ -25,6 +25,7 @@ CASES: dict[str, dict[str, Any]] = {
     "adam with dropout and batch norm": {"dropout": 0.3, "norm": "batch", "optimizer": "adam"},
     "momentum with a cosine": {"optimizer": "sgd", "momentum": 0.9, "schedule": "cosine", "warmup": 1.0},
     "rmsprop, full batch": {"optimizer": "rmsprop", "batch_size": "full"},
+    "fp16, clipped": {"precision": "fp16", "clip_norm": 1.0},
     "adagrad, patience": {"optimizer": "adagrad", "patience": 2, "lr": 1e-6},
 }
 

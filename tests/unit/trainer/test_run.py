@@ -98,7 +98,7 @@ def test_the_bare_loop_gives_the_same_weights() -> None:
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), trial.module.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
 def test_every_precision_learns(precision: str) -> None:
     final = ran(a_config(data="wine", precision=precision, epochs=15))[1].snapshot().final
     assert final["val_accuracy"] > 0.9

@@ -1,5 +1,5 @@
-"""Settings of the machine: device, precision, compilation, threads, checkpoints. They change speed, and results only by
-rounding.
+"""Settings of the machine: device, precision, compilation, threads, several processes, checkpoints. They change speed,
+and results only by rounding.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ class Runtime(Section):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto`: the GPU where there is one. `cuda` without one is an error."""
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    """fp32; tf32: faster fp32 products on GPUs; bf16: mixed precision."""
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
+    """fp32; tf32: faster fp32 products on GPUs; bf16, fp16: mixed precision. With fp16 the loss is scaled so that small
+    gradients survive; a step whose gradients overflow is left out, and the scale falls.
+    """
     compile: bool = False
     """torch.compile the model; where it cannot, the trial says so and goes on without."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None

@@ -15,6 +15,7 @@ from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.runtime import Runtime
 
 MAX_DEFAULT_THREADS = 8
+MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose(runtime: Runtime) -> torch.device:
@@ -34,10 +35,11 @@ def choose(runtime: Runtime) -> torch.device:
 
 
 def autocast(runtime: Runtime, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
-    """The context of every forward pass: mixed precision for bf16, else nothing."""
-    if runtime.precision != "bf16":
+    """The context of every forward pass: mixed precision for bf16 and fp16, else nothing."""
+    if runtime.precision not in MIXED:
         return contextlib.nullcontext
-    return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+    dtype = MIXED[runtime.precision]
+    return lambda: torch.autocast(device.type, dtype=dtype)
 
 
 def default_threads(environ: os._Environ[str] | dict[str, str]) -> int:

@@ -20,7 +20,4 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(
-        word in text
-        for word in ("out of memory", "can't allocate memory", "not enough memory", "cublas_status_alloc_failed")
-    )
+    return isinstance(error, RuntimeError) and any(word in text for word in _WORDS)

@@ -6,7 +6,6 @@ any two steps is complete, so that a stopped training goes on bit by bit as if i
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -17,8 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from tuning_trainer.engine.backward import Backward
 from tuning_trainer.engine.batches import Batches
 from tuning_trainer.engine.failures import DivergedError
+from tuning_trainer.engine.memory import Room
+from tuning_trainer.engine.scaler import Scaler
 from tuning_trainer.optim.average import Average
 from tuning_trainer.optim.light import light_step
 from tuning_trainer.optim.loss import LossFunction
@@ -54,25 +56,25 @@ class Loop:
         factor: Factor | None,
         adjust: Callable[[], None] | None,
         average: Average | None = None,
-        micro_batch: int | None = None,
+        room: Room,
+        scaler: Scaler | None = None,
         autocast: Callable[[], AbstractContextManager[object]],
         should_stop: Callable[[], bool],
     ) -> None:
         """`model` is `module` or its compiled form; `factor` is the schedule; `adjust` changes gradients before a
-        step. Batches larger than `micro_batch` are computed in parts.
+        step; `room` says how much of a batch is computed at once.
         """
-        self._model = model
         self._module = module
         self._optimizer = optimizer
         self._batches = batches
-        self._loss = loss
         self._factor = factor
         self._adjust = adjust
         self.average = average
-        self._micro = micro_batch
-        self._autocast = None if autocast is contextlib.nullcontext else autocast
+        self.room = room
+        self._scaler = scaler
+        self._backward = Backward(model, loss, room=room, autocast=autocast, scaler=scaler)
         self._should_stop = should_stop
-        self._step = light_step(optimizer)
+        self._step = light_step(optimizer) if scaler is None else None
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._sum = torch.zeros((), device=self._parameters[0].device)
@@ -85,31 +87,13 @@ class Loop:
         """
         progress, batches, sizes = self.progress, self._batches, self._batches.sizes
         fetch = batches.epoch(progress.epoch)
-        model, loss_of, step, adjust, autocast = self._model, self._loss, self._step, self._adjust, self._autocast
-        average, micro = self.average, self._micro
-        should_stop, parameters, total = self._should_stop, self._parameters, self._sum
+        should_stop, total, train = self._should_stop, self._sum, self._train
         self._module.train()
         for position in range(progress.position, len(batches)):
             inputs, targets = fetch(position)
             if self._factor is not None:
                 self._set_rate(self._factor(progress.step))
-            if micro is not None and sizes[position] > micro:
-                loss = self._in_parts(inputs, targets, micro)
-            else:
-                if autocast is None:
-                    loss = loss_of(model(inputs), targets)
-                else:
-                    with autocast():
-                        loss = loss_of(model(inputs), targets)
-                torch.autograd.backward(loss)
-            if adjust is not None:
-                adjust()
-            step()
-            if average is not None:
-                average.update()
-            for parameter in parameters:
-                parameter.grad = None
-            total.add_(loss.detach(), alpha=sizes[position])
+            total.add_(train(inputs, targets), alpha=sizes[position])
             progress.position += 1
             progress.step += 1
             if progress.position % CHECK_EVERY == 0:
@@ -122,15 +106,20 @@ class Loop:
         progress.position = 0
         return mean
 
-    def _in_parts(self, inputs: Tensor, targets: Tensor, size: int) -> Tensor:
-        """The gradients of the whole batch, added up over parts; the batch's mean loss."""
-        total = torch.zeros((), device=targets.device)
-        for some, wanted in zip(torch.split(inputs, size), torch.split(targets, size), strict=True):
-            with contextlib.nullcontext() if self._autocast is None else self._autocast():
-                loss = self._loss(self._model(some), wanted) * (len(wanted) / len(targets))
-            torch.autograd.backward(loss)
-            total += loss.detach()
-        return total
+    def _train(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """One step; the mean loss of the batch before it."""
+        loss = self._backward(inputs, targets)
+        if self._step is None:
+            self._scaler.step(self._adjust)  # type: ignore[union-attr]
+        else:
+            if self._adjust is not None:
+                self._adjust()
+            self._step()
+        if self.average is not None:
+            self.average.update()
+        for parameter in self._parameters:
+            parameter.grad = None
+        return loss
 
     def state(self) -> dict[str, Any]:
         """Everything the rest of the training depends on, for a checkpoint."""
@@ -143,7 +132,8 @@ class Loop:
             "progress": [self.progress.epoch, self.progress.position, self.progress.step],
             "loss_sum": self._sum.clone(),
             "random": random,
-        } | ({} if self.average is None else {"average": self.average.state()})
+            "micro_batch": self.room.micro_batch,
+        } | _states({"average": self.average, "scaler": self._scaler})
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from `state`."""
@@ -151,6 +141,9 @@ class Loop:
         self._optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(*state["progress"])
         self._sum.copy_(state["loss_sum"])
+        self.room.restore(state["micro_batch"])
+        if self._scaler is not None:
+            self._scaler.restore(state["scaler"])
         if self.average is not None and "average" in state:
             self.average.restore(state["average"])
         torch.set_rng_state(state["random"]["cpu"].cpu())
@@ -189,6 +182,10 @@ class Loop:
     def _set_rate(self, factor: float) -> None:
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
+
+
+def _states(parts: Mapping[str, Average | Scaler | None]) -> dict[str, Any]:
+    return {name: part.state() for name, part in parts.items() if part is not None}
 
 
 def _kind(state: Mapping[str, Any]) -> object:

@@ -21,7 +21,9 @@ from tuning_trainer.engine.evaluate import Evaluator
 from tuning_trainer.engine.export import export
 from tuning_trainer.engine.failures import DivergedError, StoppedError
 from tuning_trainer.engine.loop import Loop
+from tuning_trainer.engine.memory import Room
 from tuning_trainer.engine.patience import Patience
+from tuning_trainer.engine.scaler import Scaler
 from tuning_trainer.models import held
 from tuning_trainer.optim import build as optimizers
 from tuning_trainer.optim import gradients, schedule
@@ -57,16 +59,18 @@ class Trial:
         weights = [p for p in self.module.parameters() if p.requires_grad]
         average = Average(weights, config.train.ema) if config.train.ema else None
         context = autocast(config.runtime, device)
+        optimizer = optimizers.build(config.optimizer, self.module)
         self.loop = Loop(
             model,
             module=self.module,
-            optimizer=optimizers.build(config.optimizer, self.module),
+            optimizer=optimizer,
             batches=batches,
             loss=loss_of,
             factor=schedule.factor(config.schedule, epochs=config.train.epochs, steps_per_epoch=len(batches)),
             adjust=gradients.build(config.train, weights),
             average=average,
-            micro_batch=config.train.micro_batch,
+            room=Room(self.module, micro_batch=config.train.micro_batch, device=device),
+            scaler=Scaler(optimizer, device) if config.runtime.precision == "fp16" else None,
             autocast=context,
             should_stop=session.should_stop,
         )
@@ -164,6 +168,8 @@ class Trial:
         return metrics
 
     def _publish(self, metrics: dict[str, float]) -> None:
+        if self.loop.room.reduced:
+            metrics = metrics | {"micro_batch": float(self.loop.room.micro_batch or 0)}
         epoch, epochs = self.loop.progress.epoch, self._config.train.epochs
         self._session.report(epoch, steps=epochs, **metrics)
         values = " ".join(f"{name}={value:.6g}" for name, value in metrics.items())

@@ -33,7 +33,12 @@ def build(optimizer: settings.Optimizer, model: nn.Module) -> Optimizer:
             return torch.optim.Adagrad(groups, lr=optimizer.lr, eps=optimizer.epsilon, fused=not cuda)
         case settings.RmsProp():
             return torch.optim.RMSprop(
-                groups, lr=optimizer.lr, alpha=optimizer.alpha, eps=optimizer.epsilon, momentum=optimizer.momentum
+                groups,
+                lr=optimizer.lr,
+                alpha=optimizer.alpha,
+                eps=optimizer.epsilon,
+                momentum=optimizer.momentum,
+                foreach=True,
             )
         case settings.Adam():
             return torch.optim.Adam(groups, **_adam(optimizer))
@@ -48,6 +53,7 @@ def build(optimizer: settings.Optimizer, model: nn.Module) -> Optimizer:
                 eps=optimizer.epsilon,
                 momentum_decay=optimizer.momentum_decay,
                 decoupled_weight_decay=True,
+                foreach=True,
             )
         case settings.Lion():
             return Lion(groups, lr=optimizer.lr, betas=(optimizer.beta1, optimizer.beta2))

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from tuning_trainer.config import loss as settings
 from tuning_trainer.config.errors import SettingError
+from tuning_trainer.optim.weighted import WeightedMean
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 """Outputs [N, K] and targets [N], or shares of the classes [N, K] -> mean loss of the batch, a scalar."""
@@ -29,13 +30,16 @@ def for_classes(loss: settings.Loss, *, counts: Sequence[int]) -> LossFunction:
     match loss:
         case settings.CrossEntropy():
             weights, smoothing = _Weights(loss.class_weights, counts), loss.label_smoothing
-            return lambda outputs, targets: functional.cross_entropy(
-                outputs, targets, weight=weights.on(outputs), label_smoothing=smoothing
+            return weights.of(
+                lambda outputs, targets: functional.cross_entropy(
+                    outputs, targets, weight=weights.on(outputs), label_smoothing=smoothing
+                )
             )
         case settings.BinaryCrossEntropy():
             return _one_against_all(loss.label_smoothing)
         case settings.Focal():
-            return _focal(loss.focus, _Weights(loss.class_weights, counts))
+            weights = _Weights(loss.class_weights, counts)
+            return weights.of(_focal(loss.focus, weights))
         case settings.MeanSquaredError():
             return _brier
         case _:
@@ -70,6 +74,11 @@ class _Weights:
         if self._weights is not None and self._weights.device != outputs.device:
             self._weights = self._weights.to(outputs.device)
         return None if self._weights is None else self._weights.to(outputs.dtype)
+
+    def of(self, loss: LossFunction) -> LossFunction:
+        """`loss`, which is weighted by these, in a form that knows it."""
+        known = self._weights
+        return loss if known is None else WeightedMean(loss, lambda targets: known.to(targets.device)[targets].sum())
 
 
 def _focal(gamma: float, weights: _Weights) -> LossFunction:
