@@ -76,9 +76,11 @@ class _Weights:
         return None if self._weights is None else self._weights.to(outputs.dtype)
 
     def of(self, loss: LossFunction) -> LossFunction:
-        """`loss`, which is weighted by these, in a form that knows it."""
+        """`loss`, which is weighted by these, in a form that knows it. Means over shares of classes are plain ones."""
         known = self._weights
-        return loss if known is None else WeightedMean(loss, lambda targets: known.to(targets.device)[targets].sum())
+        if known is None:
+            return loss
+        return WeightedMean(loss, lambda t: len(t) if t.dim() == 2 else known.to(t.device)[t].sum())
 
 
 def _focal(gamma: float, weights: _Weights) -> LossFunction:

@@ -14,7 +14,7 @@ class WeightedMean:
 
     loss: Callable[[Tensor, Tensor], Tensor]
     """Outputs and targets -> weighted mean."""
-    amount: Callable[[Tensor], Tensor]
+    amount: Callable[[Tensor], Tensor | int]
     """Targets -> the sum of their weights."""
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
