@@ -16,7 +16,9 @@ from tuning_operator.api.derived import kinds_of
 from tuning_operator.api.expressions import ExpressionError, Kind
 from tuning_operator.api.parameters import Parameter
 from tuning_operator.api.problem import Problem, nearest, shown
+from tuning_operator.api.scheduling import SchedulerName
 from tuning_operator.api.study import StudySpec, TrialSpec
+from tuning_operator.api.values import count
 
 WORDS = {
     "string": "text",
@@ -63,6 +65,7 @@ def trainer_problems(spec: StudySpec, table: Settings | None = None) -> list[Pro
     kinds = _kinds(spec)
     for path, (index, parameter) in tuned.items():
         problems += _range_problems(table["settings"][path], f"spec.parameters[{index}]", parameter)
+        problems += _shared_problems(spec, table["settings"][path], f"spec.parameters[{index}].name", parameter)
         if parameter.expression is not None and parameter.name in kinds:
             where = f"spec.parameters[{index}].expression"
             problems += _kind_problems(table["settings"][path], where, parameter.expression, kinds[parameter.name])
@@ -204,6 +207,16 @@ def _without_effect(
                     where, value = f"spec.trial.trainer.{path}", shown(fixed[path])
                 remedy = f"has no effect with {section} {' or '.join(chosen)}; it belongs to {', '.join(members)}"
                 yield Problem(where, value, remedy)
+
+
+def _shared_problems(spec: StudySpec, setting: Settings, where: str, parameter: Parameter) -> Iterator[Problem]:
+    """With PBT the weights of one trial go on in another, so none may differ in what these are weights of."""
+    if spec.scheduler.name is SchedulerName.PBT and setting.get("shared") and count(parameter) != 1:
+        remedy = (
+            "scheduler PBT copies the weights of one trial to another, which must have the same model and data; set it in "
+            "spec.trial.trainer, or write another scheduler"
+        )
+        yield Problem(where, shown(parameter.name), remedy)
 
 
 def _missing(

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from tuning_trainer.config.names import Setting, catalogue
+from tuning_trainer.config.parent import shared
 from tuning_trainer.config.root import TrainerConfig
 
 _BOUNDS = {"minimum": min, "exclusiveMinimum": min, "maximum": max, "exclusiveMaximum": max}
@@ -23,7 +24,8 @@ def document() -> dict[str, Any]:
     """The machine-readable description of all settings.
 
     `settings`: path -> type (JSON types), bounds (the widest of all members), `choices` (the texts allowed, if text is
-    limited), `members` (choice of sections -> members that have the setting), `default`, `required`, `description`.
+    limited), `members` (choice of sections -> members that have the setting), `default`, `required`, `description`,
+    `shared` (a trial that goes on from another's checkpoint must have the same value).
     `names`: every name that a parameter may have -> its path, or a list of paths where the name alone is ambiguous.
     `sections`: paths that hold settings. `choices`: path of a choice of sections -> its members. `schema`: JSON schema.
     """
@@ -54,6 +56,8 @@ def describe(setting: Setting) -> dict[str, Any]:
     members = {s: sorted(m) for s in sections if (m := setting.members(s)) is not None}
     if members and setting.leaf != "name":
         row["members"] = members
+    if shared(setting.path):
+        row["shared"] = True
     infos = [v.info for v in setting.variants]
     defaults = [i.get_default(call_default_factory=True, validated_data={}) for i in infos]
     if setting.leaf == "name":

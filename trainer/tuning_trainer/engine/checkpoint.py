@@ -17,16 +17,14 @@ from typing import Any
 import torch
 
 from tuning_trainer.config import SettingError, TrainerConfig
+from tuning_trainer.config.parent import shared
 
 FORMAT = 1
 _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 FREE = ("train.epochs", "runtime.device", "runtime.threads", "runtime.compile", "checkpoint", "data.path")
 """Settings, by prefix, that may differ between a checkpoint and the trial that goes on from it."""
-
-PARENT = ("model", "data", "role")
-"""What a trial and the one that it goes on from must share, by prefix, and `REGULARISATION` of it they need not."""
-REGULARISATION = ("model.dropout",)
+_DATA_OF_TRIAL = "data of the trial."
 
 
 class Checkpoints:
@@ -96,7 +94,7 @@ def identity_of(config: TrainerConfig, *, role: str, data: Mapping[str, Any]) ->
     """
     flat = dict(_flat(config.model_dump(mode="json"), ""))
     kept = {k: v for k, v in flat.items() if not any(k == free or k.startswith(f"{free}.") for free in FREE)}
-    return kept | {"role": role} | {f"data of the trial.{k}": v for k, v in data.items()}
+    return kept | {"role": role} | {f"{_DATA_OF_TRIAL}{k}": v for k, v in data.items()}
 
 
 def write_atomically(path: Path, body: object) -> None:
@@ -154,7 +152,7 @@ def _of_parent(identity: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in identity.items()
-        if name.replace(" ", ".").split(".")[0] in PARENT and name not in REGULARISATION
+        if name == "role" or name.startswith(_DATA_OF_TRIAL) or shared(name)
     }
 
 
