@@ -25,6 +25,7 @@ def gather(
     *,
     suggestions: Mapping[int, Suggestion],
     exhausted: bool,
+    stuck: str | None,
     learned: Learned,
     invalid: tuple[str, ...] = (),
 ) -> Snapshot:
@@ -37,6 +38,7 @@ def gather(
         earlier=learned.observations,
         learned=learned.notes,
         exhausted=exhausted,
+        stuck=stuck,
         invalid=known.invalid + invalid + _refused_trials(known),
         problems=tuple(known.problems.values()),
         previous_status=known.seen.status,

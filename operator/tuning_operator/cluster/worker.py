@@ -196,6 +196,7 @@ class Worker:
             study,
             suggestions=suggestions,
             exhausted=self._lookahead.exhausted(known.uid),
+            stuck=self._lookahead.stuck(known.uid),
             invalid=(memory.refusal,) if memory.refusal else (),
             learned=memory.learned or Learned(),
         )

@@ -5,6 +5,7 @@ get lost: the next decision finds what is missing. The order of the actions serv
 free slot comes before the records of what freed it. Costs one pass over the trials; see tests/bench/decide.py.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from tuning_operator.api.trial import Role
@@ -17,7 +18,7 @@ from tuning_operator.core.history import nothing_left
 from tuning_operator.core.lifecycle import accelerator_seconds, accelerators, not_promoted, stopped
 from tuning_operator.core.model import Action, Plan, Snapshot, StartRun, Trial
 from tuning_operator.core.rungs import ladder
-from tuning_operator.core.stalls import Hindrances, hindrances
+from tuning_operator.core.stalls import Hindrances, hindrances, stuck
 from tuning_operator.core.starts import Starts, look_ahead, next_number, starts
 from tuning_operator.core.status import Projection, project
 from tuning_operator.core.tally import Tally
@@ -46,6 +47,8 @@ def decide(snapshot: Snapshot, now: float) -> Plan:
         desk.suspend()
     hindered = hindrances(list(desk.opens.values()), snapshot.invalid, proven=desk.proven, now=now)
     begun = starts(snapshot, desk, tally=tally, search=search, end=end, hindered=hindered)
+    if snapshot.stuck is not None and end is None and _nothing_under_way(search, begun):
+        hindered = replace(hindered, stall=hindered.stall or stuck(snapshot.stuck))
 
     actions = _actions(desk, begun)
     settled = end is not None and not desk.opens and not begun.created and _final_done(desk, tally)
@@ -109,6 +112,10 @@ def _search(snapshot: Snapshot, desk: Desk) -> Search:
         exhausted=exhausted,
         closed=closed,
     )
+
+
+def _nothing_under_way(search: Search, begun: Starts) -> bool:
+    return not (search.unfinished or search.complete or begun.restarts or begun.created)
 
 
 def _end_search(desk: Desk, end: End, tally: Tally) -> None:

@@ -187,6 +187,8 @@ class Snapshot:
     """What they are and which could not be used, in sentences for a person."""
     exhausted: bool = False
     """The search has no further point to suggest. Only asked for spaces that cannot be counted."""
+    stuck: str | None = None
+    """Why the search waits although nothing runs. Meant only where nothing does: it may be older than the trials."""
     invalid: tuple[str, ...] = ()
     """Semantic errors of the spec (`path: value: remedy`); not empty: nothing may start."""
     problems: tuple[StartProblem, ...] = ()

@@ -106,6 +106,15 @@ def hindrances(opens: Sequence[Open], invalid: Sequence[str], *, proven: bool, n
     return Hindrances(stall, waiting, probe, min(times, default=None))
 
 
+def stuck(why: str) -> Hindrance:
+    """The search waits for results, and nothing is under way that could have one."""
+    message = (
+        f"the search waits ({why}), and no trial is under way that could end this; start the study anew with another "
+        "scheduler or algorithm"
+    )
+    return Hindrance("SearchWaits", message, lasting=True)
+
+
 def own_fault(each: Open, spec: StudySpec, *, proven: bool, now: float) -> Hindrance | None:
     """Why this one trial can never start although others did: parameters are bound to its Job, and they make it
     impossible.

@@ -156,6 +156,7 @@ class Runner:
             runs=tuple(run for key in self._processes.known() if (run := self._processes.run(key)) is not None),
             suggestions=self._suggestions.ready(study.uid),
             exhausted=self._suggestions.exhausted(study.uid),
+            stuck=self._suggestions.stuck(study.uid),
             earlier=self._earlier.observations,
             learned=self._earlier.notes,
             problems=tuple(self._problems.values()),

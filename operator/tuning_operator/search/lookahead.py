@@ -76,6 +76,12 @@ class LookAhead:
             study = self._studies.get(key)
             return None if study is None else study.waiting
 
+    def stuck(self, key: Hashable) -> str | None:
+        """The same where nothing runs, so that nothing more will be known."""
+        with self._changed:
+            study = self._studies.get(key)
+            return None if study is None else study.stuck
+
     def problem(self, key: Hashable) -> str | None:
         """Why suggestions cannot be made at the moment; it is tried again."""
         with self._changed:

@@ -114,6 +114,12 @@ class Pending:
         """A number has no suggestion at all."""
         return not self.exhausted and self.waiting is None and any(number not in self.made for number in self.numbers)
 
+    @property
+    def stuck(self) -> str | None:
+        """Why it waits although it was told that nothing runs, so that nothing can change it; None if it does not."""
+        for_nothing = self.waiting is not None and not self.inputs.running and not self.made
+        return self.waiting if for_nothing and not self.busy and self._outdated() is None else None
+
     def due(self, rest_until: float) -> float:
         """When the next computation should start: `URGENT`, a time, or `NEVER`."""
         outdated = None if self.busy else self._outdated()
@@ -155,7 +161,7 @@ class Pending:
 
     def _told(self) -> Hashable:
         """What others see of it; a suggestion made again is no news."""
-        return frozenset(self.made), self.exhausted, self.waiting, self.problem
+        return frozenset(self.made), self.exhausted, self.waiting, self.stuck, self.problem
 
     def _keep(self, task: Task, suggestion: Suggestion) -> None:
         space = task.inputs.problem.space

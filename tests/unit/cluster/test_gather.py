@@ -178,13 +178,13 @@ def test_a_pod_that_is_gone_without_last_words_is_a_lost_attempt() -> None:
 def test_a_hole_in_the_ledger_stands_as_a_trial_to_be_created() -> None:
     found = known(raw_trial(0), raw_trial(2))
     suggestion = Suggestion({"lr": 0.5}, "TPE", 0)
-    snapshot = gather(found, a_study(), suggestions={1: suggestion, 3: suggestion}, exhausted=False, learned=Learned())
+    snapshot = gather(found, a_study(), suggestions={1: suggestion, 3: suggestion}, exhausted=False, stuck=None, learned=Learned())
     assert holes(found) == [1]
     assert [trial.number for trial in snapshot.trials] == [0, 1, 2]
     assert snapshot.trials[1].suggestion is suggestion
     assert snapshot.suggestions == {3: suggestion}
     with pytest.raises(KeyError):
-        gather(found, a_study(), suggestions={}, exhausted=False, learned=Learned())
+        gather(found, a_study(), suggestions={}, exhausted=False, stuck=None, learned=Learned())
 
 
 def test_another_studys_trials_do_not_count() -> None:

@@ -94,6 +94,9 @@ class Scene:
     def exhausted(self) -> Scene:
         return self._with(exhausted=True)
 
+    def stuck(self, why: str) -> Scene:
+        return self._with(stuck=why)
+
     def deleting(self) -> Scene:
         return self._with(study=replace(self.snapshot.study, deleting=True))
 

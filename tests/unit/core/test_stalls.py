@@ -179,3 +179,15 @@ def test_a_command_that_starts_and_fails_at_once_is_a_failure_with_its_words() -
     )
     assert plan.status["state"] == "Failed"
     assert "Last: trial 1: exit code 1: no such option" in plan.status["conditions"][0]["message"]
+
+
+def test_a_search_that_waits_for_nothing_stalls_with_its_reason() -> None:
+    waits = a_study().without_suggestions().with_trials(succeeded(0.5), running()).stuck("generation 1 is not done")
+    assert waits.plan().status["state"] == "Running", "trial 1 may change it; what the search said is older"
+    ended = a_study().without_suggestions().with_trials(succeeded(0.5), failed()).stuck("generation 1 is not done")
+    plan = ended.plan()
+    stalled = {each["type"]: each for each in plan.status["conditions"]}["Stalled"]
+    assert (plan.status["state"], stalled["reason"]) == ("Stalled", "SearchWaits")
+    assert "the search waits (generation 1 is not done), and no trial is under way" in stalled["message"]
+    assert plan.suggest, "it is asked again"
+    assert ended.with_suggestions().plan().status["state"] == "Running"

@@ -284,9 +284,14 @@ def test_a_search_that_waits_is_asked_again_when_something_changes(
         ahead.request("study", Inputs(task, (), {}), range(4))
         assert ahead.join(30)
     assert pairs.asked == [(0, 0), (1, 0), (2, 0)]
+    assert ahead.stuck("study") is None, "what is ready will run"
     ahead.request("study", Inputs(task, done[:1], {1: points[1]}), range(2, 4))
     assert ahead.join(30)
     assert (dict(ahead.ready("study")), ahead.waiting("study")) == ({}, "1 results known")
+    assert ahead.stuck("study") is None, "trial 1 runs"
+    ahead.request("study", Inputs(task, done[:1], {}), range(2, 4))  # trial 1 was lost
+    assert ahead.join(30)
+    assert ahead.stuck("study") == "1 results known"
     ahead.request("study", Inputs(task, done, {}), range(2, 6))
     assert ahead.join(30)
     assert (list(ahead.ready("study")), ahead.waiting("study")) == ([2, 3], "2 results known")
