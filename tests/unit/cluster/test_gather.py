@@ -178,7 +178,9 @@ def test_a_pod_that_is_gone_without_last_words_is_a_lost_attempt() -> None:
 def test_a_hole_in_the_ledger_stands_as_a_trial_to_be_created() -> None:
     found = known(raw_trial(0), raw_trial(2))
     suggestion = Suggestion({"lr": 0.5}, "TPE", 0)
-    snapshot = gather(found, a_study(), suggestions={1: suggestion, 3: suggestion}, exhausted=False, stuck=None, learned=Learned())
+    snapshot = gather(
+        found, a_study(), suggestions={1: suggestion, 3: suggestion}, exhausted=False, stuck=None, learned=Learned()
+    )
     assert holes(found) == [1]
     assert [trial.number for trial in snapshot.trials] == [0, 1, 2]
     assert snapshot.trials[1].suggestion is suggestion

@@ -11,4 +11,4 @@ _FREE: Final = ("model.dropout",)
 
 def shared(path: str) -> bool:
     """Whether both must have the same value of the setting at this path."""
-    return path.split(".")[0] in _SHARED and path not in _FREE
+    return path.partition(".")[0] in _SHARED and path not in _FREE
