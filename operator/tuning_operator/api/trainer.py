@@ -213,8 +213,8 @@ def _shared_problems(spec: StudySpec, setting: Settings, where: str, parameter: 
     """With PBT the weights of one trial go on in another, so none may differ in what these are weights of."""
     if spec.scheduler.name is SchedulerName.PBT and setting.get("shared") and count(parameter) != 1:
         remedy = (
-            "scheduler PBT copies the weights of one trial to another, which must have the same model and data; set it in "
-            "spec.trial.trainer, or write another scheduler"
+            "scheduler PBT copies the weights of one trial to another, which must have the same model and data; set it "
+            "in spec.trial.trainer, or write another scheduler"
         )
         yield Problem(where, shown(parameter.name), remedy)
 

@@ -58,8 +58,8 @@ def best(done: list[Observation]) -> float:
     ],
 )
 def test_usual_functions_of_five_parameters(f: Callable[[Parameters], float], trials: int, reached: float) -> None:
-    """Hansen's package `cma` 4.5.0 takes 401, 802 and 1,350 evaluations to these values: median of its seeds 1 to 51, from
-    the middle of the cube, with a step size of 1 and these bounds.
+    """Hansen's package `cma` 4.5.0 takes 401, 802 and 1,350 evaluations to these values (median of its seeds 1 to 51),
+    from the middle of the cube, with a step size of 1 and these bounds.
     """
     values = sorted(best(run(a_problem(CUBE, algorithm="CMAES", seed=seed), f, trials)) for seed in range(3))
     assert values[1] < reached

@@ -1,4 +1,4 @@
-"""Which settings a trial shares with the one whose checkpoint it goes on from: weights fit one model on one kind of data."""
+"""Which settings a trial shares with the one whose checkpoint it goes on from: weights fit one model and its data."""
 
 from __future__ import annotations
 
