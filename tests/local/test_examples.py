@@ -43,6 +43,9 @@ def test_the_example_runs_to_its_end_and_leaves_a_report(example: Path, tmp_path
     report = Path(done.json["files"]["report"]).read_text()
     assert report.count('class="plot"') >= 4
     assert report.count('id="plotly"') == 1
+    if example.stem == "digits-lenet":
+        assert {"safetensors", "onnx", "card"} <= done.status["final"]["artifacts"].keys()
+        assert 'license: "Apache-2.0"' in Path(done.json["files"]["card"]).read_text()
     if example.stem == "digits-asha":
         assert_it_climbed(done)
     if example.stem == "digits-lenet":

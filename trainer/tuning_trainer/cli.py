@@ -4,7 +4,9 @@ In a study the settings come from `TUNING_TRAINER` and the parameters from `TUNI
 
     python -m tuning_trainer --config settings.yaml --set lr=0.1 --set optimizer=sgd
 
-`--set` takes what a parameter takes, and wins over both.
+`--set` takes what a parameter takes, and wins over both. What was encrypted is read with::
+
+    python -m tuning_trainer --decrypt model.onnx.enc --key-file KEY
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     if options.schema or options.reference:
         return _describe(options)
+    if options.decrypt:
+        return _decrypt(options.decrypt, options.key_file)
     if options.checkpoint_dir:
         os.environ["TUNING_CHECKPOINT_DIR"] = str(options.checkpoint_dir)
     try:
@@ -111,6 +115,20 @@ def _describe(options: argparse.Namespace) -> int:
     return 0
 
 
+def _decrypt(paths: Sequence[Path], key_file: Path | None) -> int:
+    from tuning_trainer.encryption.command import decrypt
+
+    try:
+        if key_file is None:
+            raise SettingError("--decrypt needs --key-file KEY, the file that holds the key")
+        for path in paths:
+            print(decrypt(path, key_file))
+    except (SettingError, OSError, ValueError) as error:
+        print(f"tuning_trainer: {error}", file=sys.stderr)
+        return exit_codes.INVALID_SETTING
+    return exit_codes.DONE
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tuning_trainer", description="Trains one model and reports its metrics.")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings as YAML, instead of TUNING_TRAINER")
@@ -119,6 +137,10 @@ def _parser() -> argparse.ArgumentParser:
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--schema", action="store_true", help="print the machine-readable settings and end")
     kinds.add_argument("--reference", action="store_true", help="print the reference of all settings and end")
+    kinds.add_argument(
+        "--decrypt", type=Path, nargs="+", metavar="FILE.enc", help="write each file's content beside it"
+    )
+    parser.add_argument("--key-file", type=Path, metavar="KEY", help="the key of --decrypt")
     places = parser.add_mutually_exclusive_group()
     places.add_argument("--write", type=Path, metavar="PATH", help="write what would be printed there")
     places.add_argument("--check", type=Path, metavar="PATH", help="end with 1 when PATH holds something else")

@@ -256,7 +256,8 @@ class Final(Resource):
     export: list[ExportFormat] = Field(
         default_factory=list,
         max_length=4,
-        description="Further formats of the trained model.",
+        description="Further formats of the model that the final run trains. The shared trainer compares the outputs "
+        "of `ONNX` with the model's on real samples; another image finds the list in `TUNING_FINAL`.",
         json_schema_extra=unique(),
     )
 

@@ -23,18 +23,6 @@ def _only(at: str, field: str, *supported: str) -> Rule:
     )
 
 
-def _absent(at: str, field: str) -> Rule:
-    """The field does nothing. `dyn`, as it may hold free JSON."""
-    return Rule(
-        at,
-        f"!has(dyn(self).{field})",
-        lambda self: field not in self,
-        f"{field} is not supported yet; remove it",
-        field=field,
-        reason="FieldValueForbidden",
-    )
-
-
 def _at_most(at: str, field: str, most: int) -> Rule:
     """Greater numbers do nothing."""
     return Rule(
@@ -55,5 +43,4 @@ NOT_YET: tuple[Rule, ...] = (
     _at_most("spec.limits", "queued", 0),
     _at_most("spec.trial", "workers", 1),
     _only("spec.metrics", "source", "Auto", "Direct"),
-    _absent("spec.final", "export"),
 )

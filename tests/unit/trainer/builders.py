@@ -45,6 +45,11 @@ def a_session(directory: Path | None = None, *, stop_after: int | None = None, *
     return Session(Environment(checkpoint_dir=directory, **fields), stop=stop)
 
 
+def a_final(directory: Path, **fields: Any) -> Session:
+    """The session of a final run."""
+    return a_session(directory, role="Final", **fields)
+
+
 def the_data(config: TrainerConfig, *, final: bool = False) -> Prepared:
     """The prepared data of a configuration on the CPU."""
     return prepare(config.data, final=final, device=CPU, pixels=augment.wants_pixels(config.augment))

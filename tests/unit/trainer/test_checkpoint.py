@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from tests.unit.trainer.builders import CPU, a_config
+from tuning_trainer.artifacts.store import write
 from tuning_trainer.config import SettingError
-from tuning_trainer.engine.checkpoint import Checkpoints, identity_of, write_atomically
+from tuning_trainer.engine.checkpoint import Checkpoints, identity_of
 
 
 def checkpoints(directory: Path | None, *, keep: int = 2, role: str = "Search", **parameters: Any) -> Checkpoints:
@@ -130,7 +131,7 @@ def test_without_a_directory_nothing_is_kept() -> None:
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "f.pt"
-    write_atomically(path, {"a": 1})
-    write_atomically(path, {"a": 2})
-    assert torch.load(path, weights_only=True) == {"a": 2}
+    write(path, lambda file: file.write(b"a longer first text"))
+    write(path, lambda file: file.write(b"second"))
+    assert path.read_bytes() == b"second"
     assert list(tmp_path.iterdir()) == [path]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.unit.trainer.builders import CPU, a_config, a_session, a_trial, ran, the_data
+from tests.unit.trainer.builders import CPU, a_config, a_final, a_session, a_trial, ran, the_data
 from tuning_trainer import models
 from tuning_trainer.config import TrainerConfig
 from tuning_trainer.data.layout import Layout
@@ -171,10 +171,6 @@ def test_patience_counts_evaluations_without_a_better_value(
     assert [patience.exhausted({"val_loss": v}) for v in values] == ends
 
 
-def a_final(directory: Path, **fields: Any) -> Session:
-    return a_session(directory, role="Final", **fields)
-
-
 def test_a_final_run_evaluates_the_test_part_once_and_exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     real = Evaluator.__call__
@@ -192,7 +188,7 @@ def test_a_final_run_evaluates_the_test_part_once_and_exports(tmp_path: Path, mo
     names = {name.replace("val_", "test_") for name in CLASSIFICATION}
     assert report.final.keys() == names
     assert report.final["test_accuracy"] > 0.9
-    assert report.artifacts.keys() == {"checkpoint", "weights", "config"}
+    assert report.artifacts.keys() == {"checkpoint", "weights", "config", "card", "card_json"}
     described = json.loads((tmp_path / report.artifacts["config"]).read_text())
     assert described["data"]["samples"] == {"train": 142, "validation": 0}
     model = models.build(config.model, layout=Layout(**described["layout"]), outputs=described["outputs"])
@@ -217,10 +213,10 @@ def test_a_search_leaves_checkpoints_only(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_costs_the_checkpoint_and_not_the_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, body: object) -> None:
+    def full(path: Path, fill: object, *, key: object = None) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tuning_trainer.engine.checkpoint.write_atomically", full)
+    monkeypatch.setattr("tuning_trainer.engine.checkpoint.write", full)
     code, session = ran(a_config(), a_session(tmp_path))
     assert code == 0
     assert session.snapshot().done

@@ -9,6 +9,8 @@ from pydantic import Field
 from tuning_trainer.config.augment import Augment
 from tuning_trainer.config.base import Section
 from tuning_trainer.config.data import Data
+from tuning_trainer.config.encryption import Encryption
+from tuning_trainer.config.export import Export
 from tuning_trainer.config.loss import AutoLoss, Loss
 from tuning_trainer.config.model import Mlp, Model
 from tuning_trainer.config.optimizer import Adam, Optimizer
@@ -38,5 +40,9 @@ class TrainerConfig(Section):
     """The machine."""
     checkpoint: Checkpoint = Checkpoint()
     """Checkpoints."""
+    export: Export = Export()
+    """What is left of the trained model."""
+    encryption: Encryption = Encryption()
+    """Encryption of checkpoints and exports."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything random in the training: first weights, order of samples, dropout."""

@@ -1,12 +1,10 @@
 """Checkpoints: whole or absent, of this configuration or refused, the newest that can be read.
 
-A file is written beside its name, flushed to the disk and renamed, so that no crash leaves half of one; a disk that is
-full leaves the older ones. Files are checked by their checksums before they are trusted, and hold data only, no code.
+Files are checked by their checksums, or by their encryption, before they are trusted, and hold data only, no code.
 """
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 import zipfile
@@ -16,13 +14,19 @@ from typing import Any
 
 import torch
 
+from tuning_trainer.artifacts.store import opened, write
 from tuning_trainer.config import SettingError, TrainerConfig
 from tuning_trainer.config.parent import shared
+from tuning_trainer.encryption.key import Key
+from tuning_trainer.encryption.stream import ENDING
 
 FORMAT = 1
 _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
 
-FREE = ("train.epochs", "runtime.device", "runtime.threads", "runtime.compile", "checkpoint", "data.path")
+FREE = (
+    *("train.epochs", "runtime.device", "runtime.threads", "runtime.compile"),
+    *("checkpoint", "export", "encryption", "data.path"),
+)
 """Settings, by prefix, that may differ between a checkpoint and the trial that goes on from it."""
 _DATA_OF_TRIAL = "data of the trial."
 
@@ -30,9 +34,12 @@ _DATA_OF_TRIAL = "data of the trial."
 class Checkpoints:
     """The checkpoints of one trial in one directory; without a directory nothing is kept."""
 
-    def __init__(self, directory: Path | None, *, identity: Mapping[str, Any], keep: int) -> None:
-        """`identity` is what must be equal to go on: see `identity_of`."""
+    def __init__(
+        self, directory: Path | None, *, identity: Mapping[str, Any], keep: int, key: Key | None = None
+    ) -> None:
+        """`identity` is what must be equal to go on: see `identity_of`. With a `key` they are encrypted."""
         self._directory = directory
+        self._key = key
         self._identity = dict(identity)
         self._keep = keep
 
@@ -40,9 +47,9 @@ class Checkpoints:
         """Stores `state` as the newest checkpoint and removes the oldest. Raises OSError when the disk refuses."""
         if self._directory is None:
             return None
-        path = self._directory / f"checkpoint-{step:012d}.pt"
         body = {"format": FORMAT, "identity": self._identity, "state": dict(state)}
-        write_atomically(path, body)
+        path = self._directory / f"checkpoint-{step:012d}.pt"
+        path = write(path, lambda file: torch.save(body, file), key=self._key)
         for old in self._files()[self._keep :]:
             old.unlink(missing_ok=True)
         return path
@@ -53,7 +60,7 @@ class Checkpoints:
         A damaged file is told on standard error and passed over. Raises `SettingError` for one of another
         configuration.
         """
-        found = _newest(self._files(), device)
+        found = _newest(self._files(), device, self._key)
         if found is None:
             return None
         path, body = found
@@ -71,7 +78,7 @@ class Checkpoints:
         How it was trained may differ from this trial, what was trained may not: raises `SettingError` for another
         model or other data.
         """
-        found = _newest(_files(parent), device)
+        found = _newest(_files(parent), device, self._key)
         if found is None:
             return None
         path, body = found
@@ -97,33 +104,17 @@ def identity_of(config: TrainerConfig, *, role: str, data: Mapping[str, Any]) ->
     return kept | {"role": role} | {f"{_DATA_OF_TRIAL}{k}": v for k, v in data.items()}
 
 
-def write_atomically(path: Path, body: object) -> None:
-    """torch.save to `path`, whole or not at all. Raises OSError; the temporary file is removed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(body, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except RuntimeError as error:  # torch reports a full disk as one
-        raise OSError(f"{path} cannot be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def read(path: Path, device: torch.device) -> dict[str, Any]:
-    """The content of a checkpoint after its checksums were verified. Raises ValueError, OSError, BadZipFile."""
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise ValueError(f"the checksum of {damaged} is wrong")
-    body = torch.load(path, map_location=device, weights_only=True)
+def read(path: Path, device: torch.device, key: Key | None = None) -> dict[str, Any]:
+    """The content of a checkpoint after its checksums were verified. Raises ValueError, OSError, BadZipFile, and
+    `SettingError` for one that was encrypted with another key.
+    """
+    with opened(path, key) as file:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
+        file.seek(0)
+        body = torch.load(file, map_location=device, weights_only=True)
     if not isinstance(body, dict) or not {"format", "identity", "state"} <= body.keys():
         raise ValueError("it is no checkpoint of this trainer")
     return body
@@ -131,13 +122,15 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
 
 def _files(directory: Path) -> list[Path]:
     """Newest first."""
-    return sorted(directory.glob("checkpoint-*.pt"), reverse=True)
+    return sorted((*directory.glob("checkpoint-*.pt"), *directory.glob(f"checkpoint-*.pt{ENDING}")), reverse=True)
 
 
-def _newest(paths: Iterable[Path], device: torch.device) -> tuple[Path, dict[str, Any]] | None:
+def _newest(paths: Iterable[Path], device: torch.device, key: Key | None) -> tuple[Path, dict[str, Any]] | None:
     for path in paths:
         try:
-            body = read(path, device)
+            body = read(path, device, key)
+        except SettingError:  # a ValueError too, but the file is not damaged: the key is missing or another one
+            raise
         except _UNREADABLE as error:
             told = " ".join(str(error).split())[:200]
             print(f"tuning_trainer: checkpoint {path.name} cannot be read and is passed over: {told}", file=sys.stderr)

@@ -6,11 +6,13 @@ import contextlib
 import math
 import sys
 import time
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 import torch
 
 from tuning_trainer import augment, models
+from tuning_trainer.artifacts.store import key_of
 from tuning_trainer.config import TrainerConfig
 from tuning_trainer.data.parts import Prepared
 from tuning_trainer.engine.batches import Batches
@@ -18,7 +20,7 @@ from tuning_trainer.engine.checkpoint import Checkpoints, identity_of
 from tuning_trainer.engine.compiling import compiled
 from tuning_trainer.engine.device import autocast
 from tuning_trainer.engine.evaluate import Evaluator
-from tuning_trainer.engine.export import export
+from tuning_trainer.engine.export import Export
 from tuning_trainer.engine.failures import DivergedError, StoppedError
 from tuning_trainer.engine.loop import Loop
 from tuning_trainer.engine.memory import Room
@@ -82,11 +84,15 @@ class Trial:
             session.checkpoint_dir() if session.environment.checkpoint_dir else None,
             identity=identity_of(config, role=session.environment.role, data=_sizes(data)),
             keep=config.checkpoint.keep,
+            key=key_of(config.encryption),
         )
         self._train_loss = math.nan
         self._saved_at = time.monotonic()
         self._saved_step: int | None = None
         self._ended_early = False
+        self._exports = data.validation is None or config.export.always
+        if self._exports:
+            self._export().check()
         fidelity = session.environment.fidelity
         self._rungs = frozenset((*fidelity.rungs, fidelity.until)) if fidelity is not None else frozenset()
 
@@ -149,14 +155,23 @@ class Trial:
     def conclude(self) -> None:
         """Saves the end of the training; in role Final also exports it and evaluates the test part, once."""
         self._save()
-        if self._data.validation is not None:
-            return
-        with contextlib.nullcontext() if self.loop.average is None else self.loop.average.in_place():
-            written = export(self._session.checkpoint_dir(), module=self.module, config=self._config, data=self._data)
-        for name, path in written.items():
-            self._session.artifact(name, path)
-        if _wants_test(self._session.environment.final):
+        export = self._export() if self._exports else None
+        if export is not None:
+            with self._judged():
+                export.weights()
+        if self._data.validation is None and _wants_test(self._session.environment.final):
             self._publish({"train_loss": self._train_loss} | self._evaluate(self._data.test(), "test"))
+        if export is not None:  # after the test: what cannot be exported must not cost what was found out
+            with self._judged():
+                export.formats()
+            export.card()
+
+    def _export(self) -> Export:
+        return Export(self.module, config=self._config, data=self._data, session=self._session)
+
+    def _judged(self) -> AbstractContextManager[None]:
+        """Inside, the model has the weights that are evaluated and kept."""
+        return contextlib.nullcontext() if self.loop.average is None else self.loop.average.in_place()
 
     def _report(self) -> dict[str, float]:
         metrics = {"train_loss": self._train_loss}

@@ -44,6 +44,13 @@ TRIAL: tuple[Rule, ...] = (
         "final does nothing with retrain: false and evaluate: None; write one of them, or remove final",
     ),
     Rule(
+        "spec.final",
+        "!has(self.export) || size(self.export) == 0 || self.retrain",
+        lambda self: not self.get("export") or self["retrain"],
+        "export is of the model that the final run trains; write retrain: true, or remove export",
+        field="export",
+    ),
+    Rule(
         "spec",
         "!has(self.trial.replicates) || !has(self.trial.replicates.parameter) || "
         "!self.parameters.exists(p, p.name == self.trial.replicates.parameter)",
