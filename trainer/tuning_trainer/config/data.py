@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tuning_trainer.config.base import Section
 from tuning_trainer.config.split import Path, Split, TrainingSplit
+from tuning_trainer.config.text import Text
 
 
 class Digits(Section):
@@ -98,6 +99,6 @@ class Table(Section):
 
 
 Data = Annotated[
-    Digits | BreastCancer | Wine | Iris | Diabetes | Mnist | Cifar10 | Table,
+    Digits | BreastCancer | Wine | Iris | Diabetes | Mnist | Cifar10 | Table | Text,
     Field(discriminator="name"),
 ]

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from tuning_trainer.config import data as settings
 from tuning_trainer.config.errors import SettingError
+from tuning_trainer.config.text import Text
 from tuning_trainer.data.layout import Layout
 from tuning_trainer.data.source import Encoding, Rows, Source
-from tuning_trainer.data.split import Parts, split
+from tuning_trainer.data.split import Divided, Parts, split
 from tuning_trainer.tasks.classification import Classification
 from tuning_trainer.tasks.regression import Regression
 from tuning_trainer.tasks.task import Task
@@ -68,7 +69,10 @@ def prepare(data: settings.Data, *, final: bool, device: torch.device, pixels: b
     Raises `SettingError` for data that is missing, damaged or too small.
     """
     source, separate_test = _read(data)
-    parts = split(source.targets, data.split, classes=source.classes is not None)
+    if isinstance(source, Divided):
+        parts = source.parts(data.split)
+    else:
+        parts = split(source.targets, data.split, classes=source.classes is not None)
     rows = np.concatenate([parts.train, parts.validation]) if final else parts.train
     if not final and not len(parts.validation):
         raise SettingError(
@@ -123,6 +127,10 @@ def _read(data: settings.Data) -> tuple[Source, SeparateTest | None]:
         from tuning_trainer.data import table
 
         return table.load(data), None
+    if isinstance(data, Text):
+        from tuning_trainer.data import text
+
+        return text.load(data)
     from tuning_trainer.data import sklearn_sets
 
     return sklearn_sets.load(data.name), None

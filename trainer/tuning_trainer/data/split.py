@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,14 @@ class Parts:
     train: Rows
     validation: Rows
     test: Rows
+
+
+@runtime_checkable
+class Divided(Protocol):
+    """A source that knows parts of its own, such as those by files."""
+
+    def parts(self, wanted: TrainingSplit) -> Parts:
+        """The parts; `wanted` where it does not know better."""
 
 
 def split(targets: npt.NDArray[Any], settings: TrainingSplit, *, classes: bool) -> Parts:

@@ -25,7 +25,7 @@ _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.Unp
 
 FREE = (
     *("train.epochs", "runtime.device", "runtime.threads", "runtime.compile"),
-    *("checkpoint", "export", "encryption", "data.path"),
+    *("checkpoint", "export", "encryption", "data.path", "data.validation_path", "data.test_path"),
 )
 """Settings, by prefix, that may differ between a checkpoint and the trial that goes on from it."""
 _DATA_OF_TRIAL = "data of the trial."
