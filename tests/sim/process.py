@@ -15,6 +15,7 @@ from tests.sim.nodes import Faults
 from tests.sim.world import ApiError, ExistsError, Key, NotFoundError, RefusedError, World
 from tuning_operator.core.decide import decide
 from tuning_operator.core.history import told
+from tuning_operator.core.memo import Memo
 from tuning_operator.core.model import (
     Action,
     CreateTrial,
@@ -54,13 +55,16 @@ class Operator:
         self._known: tuple[Observation, ...] | None = None
         self._exhausted = False
         self._problems: dict[int, StartProblem] = {}
+        self._memo = Memo()
 
     def run(self) -> Steps:
         failures = 0
         while True:
             snapshot, versions = self._gather()
             yield Pause(self.rng.uniform(0.0, 0.02))
-            plan = decide(snapshot, self.clock.now)
+            plan = decide(snapshot, self.clock.now, memo=self._memo)
+            if plan != decide(snapshot, self.clock.now):
+                raise AssertionError("what was remembered changed the plan")
             self.plan, self.generation = plan, snapshot.study.generation
             news = yield from self._suggest(snapshot, plan)
             failed = yield from self._act(plan, versions)
@@ -106,7 +110,9 @@ class Operator:
         """As the product does it: some time later than asked for, from what is known then. Returns whether there is
         news.
         """
-        known = told(snapshot)
+        known = told(snapshot, memo=self._memo)
+        if known != told(snapshot):
+            raise AssertionError("what was remembered changed what the search is told")
         if known.history != self._known:
             self._known, self._exhausted = known.history, False
             self._suggestions = {}

@@ -18,6 +18,7 @@ from tests.unit.core.builders import Doing, Scene, a_report, a_study, a_suggesti
 from tuning_operator.api.status import StudyStatus
 from tuning_operator.api.trial import Role
 from tuning_operator.core.decide import decide
+from tuning_operator.core.memo import Memo
 from tuning_operator.core.model import (
     CreateTrial,
     Plan,
@@ -67,6 +68,7 @@ class AnyWorld(RuleBasedStateMachine):
         }
         self.doing = Doing(a_study(**self.changes).without_suggestions().at(0))
         self.doing.vanish = False
+        self.memo = Memo()
         self.facts: list[history.Fact] = []
         self._spec_set()
 
@@ -168,7 +170,7 @@ class AnyWorld(RuleBasedStateMachine):
     def a_decision_is_a_function_of_what_is_seen(self) -> None:
         if hasattr(self, "doing"):
             plan = self._plan()
-            assert plan == self._plan()
+            assert plan == decide(self._scene.snapshot, self._now)
             StudyStatus.model_validate(plan.status)
             assert plan.finished or plan.requeue_after is not None
             assert plan.requeue_after is None or 0 <= plan.requeue_after <= 60
@@ -209,7 +211,7 @@ class AnyWorld(RuleBasedStateMachine):
         return self._scene.now
 
     def _plan(self) -> Plan:
-        return decide(self._scene.snapshot, self._now)
+        return decide(self._scene.snapshot, self._now, memo=self.memo)
 
     def _runs(self, *states: RunState) -> list[Run]:
         return [run for run in self._scene.snapshot.runs if run.state in states] if hasattr(self, "doing") else []

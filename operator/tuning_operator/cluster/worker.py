@@ -27,6 +27,7 @@ from tuning_operator.cluster.store import Key, Known, Store
 from tuning_operator.cluster.warmstart import Teachers
 from tuning_operator.core.decide import decide
 from tuning_operator.core.history import told
+from tuning_operator.core.memo import Memo
 from tuning_operator.core.model import Action, CreateTrial, Event, Plan, RecordAttempt, Snapshot, StartRun, Study, Trial
 from tuning_operator.search.lookahead import Inputs, LookAhead
 from tuning_operator.search.suggest import Problem
@@ -56,6 +57,7 @@ class Memory:
     learned: Learned | None = None
     """What earlier results teach; None as long as they have not been read."""
     learned_from: Sequence[WarmStart] = ()
+    memo: Memo = field(default_factory=Memo)
     wished: dict[int, float] = field(default_factory=dict)
     """Trial numbers whose first suggestion is waited for, and since when."""
 
@@ -200,7 +202,7 @@ class Worker:
             invalid=(memory.refusal,) if memory.refusal else (),
             learned=memory.learned or Learned(),
         )
-        return snapshot, decide(snapshot, self._now())
+        return snapshot, decide(snapshot, self._now(), memo=memory.memo)
 
     async def _apply(self, known: Known, memory: Memory, snapshot: Snapshot, plan: Plan) -> None:
         study = snapshot.study
@@ -232,7 +234,7 @@ class Worker:
         ready, now = self._lookahead.ready(known.uid), time.monotonic()
         memory.hungry = numbers[0] not in ready
         memory.wished = {number: memory.wished.get(number, now) for number in numbers if number not in ready}
-        what = told(snapshot)
+        what = told(snapshot, memo=memory.memo)
         self._lookahead.request(known.uid, Inputs(memory.problem, what.history, what.running), numbers)
 
 

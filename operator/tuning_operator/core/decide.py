@@ -1,8 +1,8 @@
 """One decision: from what is seen of a study to what is to be done now. Pure: no clock, no randomness, no I/O.
 
-The plan is derived from the whole snapshot each time and nothing is remembered in between, so any part of a plan may
-get lost: the next decision finds what is missing. The order of the actions serves the accelerators first: what fills a
-free slot comes before the records of what freed it. Costs one pass over the trials; see tests/bench/decide.py.
+The plan is derived from the whole snapshot each time and nothing that matters is remembered in between, so any part of
+a plan may get lost: the next decision finds what is missing. The order of the actions serves the accelerators first:
+what fills a free slot comes before the records of what freed it. What it costs: tests/bench/decide.py.
 """
 
 from dataclasses import replace
@@ -16,6 +16,7 @@ from tuning_operator.core.desk import Desk
 from tuning_operator.core.events import events_of
 from tuning_operator.core.history import nothing_left
 from tuning_operator.core.lifecycle import accelerator_seconds, accelerators, not_promoted, stopped
+from tuning_operator.core.memo import Memo
 from tuning_operator.core.model import Action, Plan, Snapshot, StartRun, Trial
 from tuning_operator.core.rungs import ladder
 from tuning_operator.core.stalls import Hindrances, hindrances, stuck
@@ -28,14 +29,16 @@ REREAD: Final = 60.0
 """Watches lie: an active study is looked at again at least this often."""
 
 
-def decide(snapshot: Snapshot, now: float) -> Plan:
+def decide(snapshot: Snapshot, now: float, *, memo: Memo | None = None) -> Plan:
+    """`memo`: the same one for every decision on a study makes them cheaper, and never different."""
     if snapshot.study.deleting:
         # Owner references take everything along; whatever is written now would only be in the way.
         return Plan(actions=(), status=snapshot.previous_status, finished=True)
     spec = snapshot.study.spec
-    desk = Desk(look(snapshot), spec, now, ladder=ladder(spec, snapshot.trials))
+    memo = (memo or Memo()).of(spec)
+    desk = Desk(look(snapshot), spec, now, ladder=ladder(spec, snapshot.trials, kept=memo.rows))
     desk.look_at_all()
-    tally = _tally(desk)
+    tally = _tally(desk, memo)
     search = _search(snapshot, desk)
     end = search_end(spec, tally, search, now=now)
     if end is not None:
@@ -51,7 +54,7 @@ def decide(snapshot: Snapshot, now: float) -> Plan:
         hindered = replace(hindered, stall=hindered.stall or stuck(snapshot.stuck))
 
     actions = _actions(desk, begun)
-    settled = end is not None and not desk.opens and not begun.created and _final_done(desk, tally)
+    settled = end is not None and not any(desk.unfinished) and not begun.created and _final_done(desk, tally)
     active = bool(actions) or not settled or desk.view.live > 0
     status = project(
         Projection(
@@ -64,6 +67,7 @@ def decide(snapshot: Snapshot, now: float) -> Plan:
             begun=begun,
             final=_final(desk, begun.created),
             settled=settled,
+            memo=memo,
         )
     )
     quiet = end is not None or spec.suspend or bool(snapshot.invalid)
@@ -79,14 +83,14 @@ def decide(snapshot: Snapshot, now: float) -> Plan:
     )
 
 
-def _tally(desk: Desk) -> Tally:
+def _tally(desk: Desk, memo: Memo) -> Tally:
     new = [trial for trial, _ in desk.results if trial.role is Role.SEARCH]
-    tally = Tally(desk.spec, desk.view.recorded + new)
-    for each in desk.opens.values():
-        if each.trial.role is Role.SEARCH:
-            tally.spend(each.trial)
-            if each.trial.rungs and not desk.spec.constraints:
-                tally.stands(each.trial, {})
+    tally = memo.tally(desk.spec, desk.view.recorded + new)
+    for trial in desk.unfinished:
+        if trial.role is Role.SEARCH:
+            tally.spend(trial)
+            if trial.rungs and trial.rungs[-1].budget >= tally.leaders.budget and not desk.spec.constraints:
+                tally.stands(trial, {})
     return tally
 
 
@@ -98,7 +102,7 @@ def _search(snapshot: Snapshot, desk: Desk) -> Search:
     exhausted = asked and nothing_left(snapshot)
     closed = desk.view.final is not None or bool(desk.further)
     going_on = 0
-    if desk.ladder is not None and not unfinished and search and (full or exhausted or closed):
+    if desk.ladder is not None and not unfinished and (search or desk.standing) and (full or exhausted or closed):
         going_on = len(desk.ladder.promotable(complete=True))
     return Search(
         total=desk.view.total,
@@ -120,8 +124,9 @@ def _nothing_under_way(search: Search, begun: Starts) -> bool:
 
 def _end_search(desk: Desk, end: End, tally: Tally) -> None:
     """Every end stops what still runs. Only values that are on their way are waited for: they may be the best."""
-    for each in list(desk.opens.values()):
-        if each.trial.role is not Role.SEARCH or each.ended:
+    for number in sorted(desk.opens.keys() | desk.standing.keys()):
+        each = desk.take_up(number)
+        if each is None or each.trial.role is not Role.SEARCH or each.ended:
             continue
         if each.paused and end.reason in DRAINED:
             why = "the search is over, and others were better there"
@@ -133,10 +138,10 @@ def _end_search(desk: Desk, end: End, tally: Tally) -> None:
 
 def _end_hopeless(desk: Desk, search: Search, tally: Tally) -> None:
     """Paused trials that nothing can promote any more make room: for people, and of their checkpoints."""
-    if desk.ladder is None or not any(each.paused for each in desk.opens.values()):
+    if desk.ladder is None or not desk.paused:
         return
     for number in desk.ladder.hopeless(complete=search.complete):
-        each = desk.opens.get(number)
+        each = desk.take_up(number)
         if each is not None and each.paused and not each.blocked:
             desk.stop(each, not_promoted(desk.spec, each.trial, why="too many others were better there"))
             tally.add(desk.results[-1][0])
@@ -153,7 +158,7 @@ def _actions(desk: Desk, begun: Starts) -> tuple[Action, ...]:
     new = begun.creations
     again: list[Action] = []
     marks: list[Action] = []
-    for number, each in desk.opens.items():
+    for number, each in sorted(desk.opens.items()):
         record = desk.record_of(number)
         if number in begun.restarts:
             # The record first: a Job of an attempt that its trial does not know of must not come into being.

@@ -4,6 +4,7 @@ Trials are replaced by what their status should say; the differences become the 
 study as a whole: neither limits nor the search.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -49,7 +50,9 @@ class Desk:
         self.ladder = ladder
         self.bar = replicates.bar(spec, view.recorded)
         self.opens = {each.trial.number: each for each in view.open}
-        """Trials that stay without a result."""
+        """Trials that stay without a result, but for those that only stand."""
+        self.standing = {trial.number: trial for trial in view.standing}
+        """Paused trials that nothing was done to."""
         self.results: list[tuple[Trial, Run | None]] = []
         """Trials that get their result, in the order of their ends."""
         self.stops = [
@@ -66,6 +69,24 @@ class Desk:
         for each in sorted(self.opens.values(), key=self._end):
             if not (each.paused and each.earlier is None):
                 self._look_at(each)
+
+    @property
+    def paused(self) -> bool:
+        """Whether any trial is."""
+        return bool(self.standing) or any(each.paused for each in self.opens.values())
+
+    @property
+    def unfinished(self) -> Iterator[Trial]:
+        """Every trial without a result, as it stands now."""
+        yield from self.standing.values()
+        yield from (each.trial for each in self.opens.values())
+
+    def take_up(self, number: int) -> Open | None:
+        """A trial without a result, to do something to it."""
+        trial = self.standing.pop(number, None)
+        if trial is not None:
+            self.opens[number], self._before[number] = Open(trial), trial
+        return self.opens.get(number)
 
     def stop(self, each: Open, result: Result) -> None:
         """Gives a trial its result, and stops what runs of it. A live run keeps its slot until it is gone."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tuning_operator.api.scheduling import SchedulerName
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.core.memo import Memo
 from tuning_operator.core.model import Snapshot, Trial
 from tuning_operator.core.rungs import NOT_PROMOTED, UNPROMISING, ladder
 from tuning_operator.search.compiling import space_of
@@ -28,12 +29,12 @@ class Told:
     running: dict[int, Parameters]
 
 
-def told(snapshot: Snapshot) -> Told:
+def told(snapshot: Snapshot, *, memo: Memo | None = None) -> Told:
     """Results of earlier studies first, then the trials of this search by number.
 
     With rungs, every trial's value is that of one rung, the highest that enough trials have reached: values of
     different budgets cannot be compared. A trial that stands there counts as known, though it may run on. Earlier
-    results are values of the full budget.
+    results are values of the full budget. `memo` makes it cheaper and never different.
     """
     spec = snapshot.study.spec
     metrics = [objective.metric for objective in spec.objectives]
@@ -41,10 +42,10 @@ def told(snapshot: Snapshot) -> Told:
     full = level is None or spec.fidelity is None or level == spec.fidelity.max
     history = [each for each in snapshot.earlier if full or each.infeasible]
     running: dict[int, Parameters] = {}
-    for trial in snapshot.trials:
-        if trial.role is not Role.SEARCH:
-            continue
-        observation = _observation(trial, spec, metrics, level)
+    search = [trial for trial in snapshot.trials if trial.role is Role.SEARCH]
+    kept = (memo or Memo()).of(spec).observations(level)
+    observations = kept.of(search, lambda trial: _observation(trial, spec, metrics, level))
+    for trial, observation in zip(search, observations, strict=True):
         if observation is not None:
             history.append(observation)
         elif trial.result is None:

@@ -5,6 +5,7 @@ others stopped, and values of different budgets cannot be compared. A trial that
 rung. With one objective the front is the best trial; of equal ones the lowest number, whichever ended first.
 """
 
+import copy
 import math
 from bisect import insort
 from collections.abc import Mapping, Sequence
@@ -57,6 +58,16 @@ class Leaders:
         if front and (_beats(front[0][0], losses) or _beats(front[-1][0], losses)):
             return False
         return self._join((losses, trial.number, Leader(trial, values)))
+
+    def copy(self) -> "Leaders":
+        other = copy.copy(self)
+        other._front, other._level = list(self._front), list(self._level)
+        return other
+
+    @property
+    def budget(self) -> float:
+        """How far the best came; who is offered with less stays behind them."""
+        return self._budget
 
     @property
     def front(self) -> list[Leader]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from tuning_operator.api.scheduling import SchedulerName
 from tuning_operator.api.study import Goal, StudySpec
 from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.core.kept import Blocks, Kept
 from tuning_operator.core.model import Rung, Trial
 from tuning_operator.search.schedulers import scheduler_for
 from tuning_operator.search.schedulers.table import Loss, Row, Scheduler, State, Verdict
@@ -21,6 +22,12 @@ UNPROMISING: Final = "Unpromising"
 NOT_PROMOTED: Final = "NotPromoted"
 RUNGS_SHOWN: Final = 64
 """Most lines of the table in the status."""
+_NOBODY: Final = (0, 0, math.inf)
+
+Line = tuple[int, int, float]
+"""Of a rung: how many reached it, how many went on, and the least loss there."""
+RungLines = dict[tuple[int, int], Line]
+"""By bracket and budget."""
 
 
 def until(spec: StudySpec, trial: Trial) -> int | None:
@@ -67,10 +74,11 @@ def generation_done(spec: StudySpec, trial: Trial, report: Report | None) -> boo
 class Ladder:
     """The table of a study's search trials, as it stands in the middle of one decision."""
 
-    def __init__(self, spec: StudySpec, scheduler: Scheduler, trials: Sequence[Trial]) -> None:
+    def __init__(self, spec: StudySpec, scheduler: Scheduler, trials: Sequence[Trial], kept: Kept[Row]) -> None:
         self._spec = spec
         self._scheduler = scheduler
         self._trials = trials
+        self._kept = kept
         self._signs = [(o.metric, -1.0 if o.goal is Goal.MAXIMIZE else 1.0) for o in spec.objectives]
         self._changed: dict[int, Trial] = {}
         self._rows: dict[int, Row] | None = None
@@ -136,11 +144,9 @@ class Ladder:
 
     def _table(self) -> dict[int, Row]:
         if self._rows is None:
-            self._rows = {
-                trial.number: self._row(self._changed.get(trial.number, trial))
-                for trial in self._trials
-                if trial.role is Role.SEARCH
-            }
+            search = [trial for trial in self._trials if trial.role is Role.SEARCH]
+            self._rows = {row.number: row for row in self._kept.of(search, self._row)}
+            self._rows.update((number, self._row(trial)) for number, trial in self._changed.items())
         return self._rows
 
     def _row(self, trial: Trial) -> Row:
@@ -155,30 +161,42 @@ class Ladder:
         return Row(trial.number, losses, tuple([rung.promoted for rung in trial.rungs]), state)
 
 
-def ladder(spec: StudySpec, trials: Sequence[Trial]) -> Ladder | None:
-    """None where every trial trains to its end."""
+def ladder(spec: StudySpec, trials: Sequence[Trial], *, kept: Kept[Row] | None = None) -> Ladder | None:
+    """None where every trial trains to its end. `kept`: what was made of the same trials before."""
     scheduler = None if spec.fidelity is None or _generations(spec) else scheduler_for(spec)
-    return None if scheduler is None else Ladder(spec, scheduler, trials)
+    return None if scheduler is None else Ladder(spec, scheduler, trials, Kept() if kept is None else kept)
 
 
-def rung_table(spec: StudySpec, ladder: Ladder, trials: Iterable[Trial]) -> list[dict[str, Any]]:
+def rung_table(
+    spec: StudySpec, ladder: Ladder, trials: Sequence[Trial], *, kept: Blocks[RungLines]
+) -> list[dict[str, Any]]:
     """Of each bracket and rung: how many reached it, how many went on, and the best value there."""
     first = spec.objectives[0]
     sign = -1.0 if first.goal is Goal.MAXIMIZE else 1.0
-    found: dict[tuple[int, int], list[float]] = {}  # reached, promoted, the least loss
-    for trial in trials:
-        for rung in trial.rungs:
-            line = found.setdefault((ladder.bracket(trial.number), rung.budget), [0, 0, math.inf])
-            line[0] += 1
-            line[1] += rung.promoted
-            if not rung.infeasible and first.metric in rung.values:
-                loss = sign * rung.values[first.metric]
-                line[2] = min(line[2], loss)
+    found: RungLines = {}
+    for lines in kept.of(trials, lambda block: _lines(block, ladder, first.metric, sign)):
+        for key, (reached, promoted, least) in lines.items():
+            known = found.get(key, _NOBODY)
+            found[key] = (known[0] + reached, known[1] + promoted, min(known[2], least))
     return [
-        {"bracket": bracket, "budget": budget, "reached": int(reached), "promoted": int(promoted)}
+        {"bracket": bracket, "budget": budget, "reached": reached, "promoted": promoted}
         | ({"best": f"{sign * least:.6g}"} if math.isfinite(least) else {})
         for (bracket, budget), (reached, promoted, least) in sorted(found.items())[:RUNGS_SHOWN]
     ]
+
+
+def _lines(trials: Iterable[Trial], ladder: Ladder, metric: str, sign: float) -> RungLines:
+    found: RungLines = {}
+    for trial in trials:
+        if trial.role is not Role.SEARCH:
+            continue
+        bracket = ladder.bracket(trial.number)
+        for rung in trial.rungs:
+            known = found.get((bracket, rung.budget), _NOBODY)
+            usable = not rung.infeasible and metric in rung.values
+            least = min(known[2], sign * rung.values[metric]) if usable else known[2]
+            found[bracket, rung.budget] = (known[0] + 1, known[1] + rung.promoted, least)
+    return found
 
 
 def _generations(spec: StudySpec) -> bool:

@@ -91,12 +91,12 @@ def _continue(found: Starts, desk: Desk, hindered: Hindrances) -> None:
 
 def _promote(found: Starts, desk: Desk, *, complete: bool) -> None:
     """Paused trials that may go on; one whose earlier attempt is not gone yet holds a slot by that, and waits."""
-    if desk.ladder is None or found.free <= 0 or not any(each.paused for each in desk.opens.values()):
+    if desk.ladder is None or found.free <= 0 or not desk.paused:
         return
     for number in desk.ladder.promotable(complete=complete):
         if found.free <= 0:
             break
-        each = desk.opens.get(number)
+        each = desk.take_up(number)
         if each is not None and each.paused and not each.blocked:
             desk.promote(number)
             found.restarts.append(number)
@@ -117,7 +117,7 @@ def _create_further(found: Starts, snapshot: Snapshot, *, desk: Desk, tally: Tal
     so that the best cannot change behind it.
     """
     spec = snapshot.study.spec
-    searching = any(each.trial.role is Role.SEARCH for each in desk.opens.values())
+    searching = any(trial.role is Role.SEARCH for trial in desk.unfinished)
     recording = any(trial.role is Role.SEARCH for trial, _ in desk.results)
     if searching or recording or desk.view.final is not None:
         return

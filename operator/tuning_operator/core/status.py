@@ -5,7 +5,7 @@ clock alone. Bounded in size: counts, the best, the front's head; the ledger is 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from tuning_operator.core.budgets import End
 from tuning_operator.core.conditions import Headline, conditions
 from tuning_operator.core.desk import Desk
 from tuning_operator.core.leaders import Leader
+from tuning_operator.core.memo import Memo
 from tuning_operator.core.model import Run, Snapshot, Trial
 from tuning_operator.core.naming import trial_name
 from tuning_operator.core.objectives import METRICS_MAX
@@ -45,6 +46,7 @@ class Projection:
     final: Trial | None
     settled: bool
     """Search and final run have ended."""
+    memo: Memo
 
     @property
     def total(self) -> int:
@@ -64,7 +66,7 @@ def project(p: Projection) -> dict[str, Any]:
     }
     status.update(_best(p))
     if p.desk.ladder is not None:
-        rungs = rung_table(p.snapshot.study.spec, p.desk.ladder, _search_trials(p))
+        rungs = rung_table(p.snapshot.study.spec, p.desk.ladder, _trials(p), kept=p.memo.rungs)
         if rungs:
             status["rungs"] = rungs
     algorithm = _algorithm(p)
@@ -81,11 +83,12 @@ def project(p: Projection) -> dict[str, Any]:
     return status
 
 
-def _search_trials(p: Projection) -> Iterator[Trial]:
-    """As the plan leaves them."""
-    yield from p.desk.view.recorded
-    yield from (trial for trial, _ in p.desk.results if trial.role is Role.SEARCH)
-    yield from (each.trial for each in p.desk.opens.values() if each.trial.role is Role.SEARCH)
+def _trials(p: Projection) -> list[Trial]:
+    """By number, as the plan leaves them."""
+    trials = {trial.number: trial for trial in p.snapshot.trials}
+    trials.update((trial.number, trial) for trial, _ in p.desk.results)
+    trials.update((number, each.trial) for number, each in p.desk.opens.items())
+    return list(trials.values())
 
 
 def _counts(p: Projection) -> dict[str, int]:
@@ -95,7 +98,7 @@ def _counts(p: Projection) -> dict[str, int]:
     the status.
     """
     running = sum(1 for trial in p.begun.created if trial.role is Role.SEARCH)
-    pending = paused = 0
+    pending, paused = 0, len(p.desk.standing)
     for each in p.desk.opens.values():
         if each.trial.role is not Role.SEARCH:
             continue

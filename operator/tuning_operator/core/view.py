@@ -55,6 +55,9 @@ class View:
     """Trials of the search that have a result, by number."""
     open: list[Open]
     """Trials without one, by number; further runs and the final run among them."""
+    standing: list[Trial]
+    """Paused trials of the search of which nothing else is seen, by number: they can be thousands, and only a promotion
+    or an end does anything to them."""
     further: list[Trial]
     """Further runs of the best trials that have a result, by number."""
     final: Trial | None
@@ -69,39 +72,45 @@ class View:
 
 
 def look(snapshot: Snapshot) -> View:
-    current, earlier, live = _sort(snapshot.runs)
+    latest, earlier, live = _sort(snapshot.runs)
     problems = {problem.trial: problem for problem in snapshot.problems}
+    busy = latest.keys() | problems.keys()
     recorded: list[Trial] = []
     open_trials: list[Open] = []
+    standing: list[Trial] = []
     further: list[Trial] = []
     final: Trial | None = None
     strays: list[Run] = []
+    finished: set[int] = set()
     for trial in snapshot.trials:
         if trial.role is Role.FINAL:
             final = trial
+        number = trial.number
         if trial.result is not None:
+            if number in latest:
+                finished.add(number)
             if trial.role is Role.SEARCH:
                 recorded.append(trial)
             elif trial.role is Role.CONFIRM:
                 further.append(trial)
             continue
-        run, before = current.get(trial.number), earlier.get(trial.number)
+        if number not in busy and trial.recorded_state is TrialState.PAUSED and trial.role is Role.SEARCH:
+            standing.append(trial)
+            continue
+        run, before = latest.get(number), earlier.get(number)
         if run is not None and run.attempt < trial.attempt:
             run, before = None, run
-        problem = problems.get(trial.number)
+        problem = problems.get(number)
         if problem is not None and (run is not None or problem.attempt != trial.attempt):
             problem = None
         open_trials.append(Open(trial, run=run, earlier=before, problem=problem))
     known = {each.trial.number: each for each in open_trials}
-    finished = {trial.number for trial in (*recorded, *further)}
-    if final is not None and final.result is not None:
-        finished.add(final.number)
     for run in live:
         each = known.get(run.trial)
         if run.trial in finished or (each is not None and run is not each.run):
             strays.append(run)
-    total = len(recorded) + sum([each.trial.role is Role.SEARCH for each in open_trials])
-    return View(recorded, open_trials, further, final, len(live), strays, total)
+    total = len(recorded) + len(standing) + sum([each.trial.role is Role.SEARCH for each in open_trials])
+    return View(recorded, open_trials, standing, further, final, len(live), strays, total)
 
 
 def _sort(runs: Iterable[Run]) -> tuple[dict[int, Run], dict[int, Run], list[Run]]:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from tuning_operator.api.study import StudySpec
 from tuning_operator.core.decide import decide
 from tuning_operator.core.history import told
+from tuning_operator.core.memo import Memo
 from tuning_operator.core.model import (
     CreateTrial,
     Plan,
@@ -111,6 +112,7 @@ class Runner:
         self._processes = Processes(wake=self._wake.set, clock=clock, gpus=GpuPool(setting.machine.gpus))
         self._suggestions = LookAhead(on_ready=lambda _: self._wake.set())
         self._problems: dict[int, StartProblem] = {}
+        self._memo = Memo()
         self._held_back = False
         self._pruned: set[int] = set()
         self._interruptions = 0
@@ -132,7 +134,7 @@ class Runner:
                 self._heed_interruptions()
                 deadline = self._processes.enforce()
                 snapshot = self._gather()
-                plan = decide(snapshot, self._clock())
+                plan = decide(snapshot, self._clock(), memo=self._memo)
                 self._act(plan, snapshot)
                 outcome = self._outcome(plan)
                 self._tell_problems()
@@ -162,7 +164,7 @@ class Runner:
             problems=tuple(self._problems.values()),
             previous_status=self._ledger.status,
         )
-        known = snapshot if study.spec.limits.parallel > 1 else _one_after_the_other(snapshot)
+        known = snapshot if study.spec.limits.parallel > 1 else _one_after_the_other(snapshot, self._memo)
         self._held_back = len(known.suggestions) < len(snapshot.suggestions)
         return known
 
@@ -224,7 +226,7 @@ class Runner:
         if asked == self._asked:
             return
         self._asked = asked
-        known = told(replace(snapshot, trials=trials))
+        known = told(replace(snapshot, trials=trials), memo=self._memo)
         inputs = Inputs(
             problem=problem(snapshot.study.spec, study_uid=snapshot.study.uid),
             history=known.history,
@@ -331,13 +333,13 @@ class Runner:
         )
 
 
-def _one_after_the_other(snapshot: Snapshot) -> Snapshot:
+def _one_after_the_other(snapshot: Snapshot, memo: Memo) -> Snapshot:
     """One trial at a time: each suggestion shall know every result before it, which makes the study repeatable.
 
     Several at once fill a free slot at once, with what was suggested before the last result.
     """
     unrecorded = any(run.state is RunState.ENDED and not _recorded(run, snapshot.trials) for run in snapshot.runs)
-    results = len(told(snapshot).history)
+    results = len(told(snapshot, memo=memo).history)
     fresh = {number: made for number, made in snapshot.suggestions.items() if made.known == results and not unrecorded}
     return replace(
         snapshot, suggestions=fresh, exhausted=snapshot.exhausted and len(fresh) == len(snapshot.suggestions)
