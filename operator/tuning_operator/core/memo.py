@@ -20,14 +20,15 @@ _LATE: Final = 64
 
 
 class Memo:
-    rows: Kept[Row]
-    """The schedulers' view of each trial."""
-    rungs: Blocks[RungLines]
-    """For the table in the status."""
-
     def __init__(self) -> None:
         self._spec: StudySpec | None = None
-        self._forget()
+        self.rows: Kept[Row] = Kept()
+        """The schedulers' view of each trial."""
+        self.rungs: Blocks[RungLines] = Blocks()
+        """For the table in the status."""
+        self._observations: Kept[Observation | None] = Kept()
+        self._level: int | None = None
+        self._folded: tuple[list[Trial], Tally] | None = None
 
     def of(self, spec: StudySpec) -> "Memo":
         """For this spec: what was worked out for another one is forgotten."""
@@ -45,8 +46,8 @@ class Memo:
     def tally(self, spec: StudySpec, recorded: Iterable[Trial]) -> Tally:
         """The fold of these trials, of which all but the last ones were folded before."""
         ordered = by_end(recorded)
-        done, tally = self._folded
-        if tally is None or not same(done, ordered[: len(done)]):
+        done, tally = self._folded or ([], Tally(spec))
+        if not same(done, ordered[: len(done)]):
             done, tally = [], Tally(spec)
         sure = len(ordered) - _LATE
         if sure >= len(done) + _LATE:
@@ -60,7 +61,5 @@ class Memo:
         return tally
 
     def _forget(self) -> None:
-        self.rows, self.rungs = Kept(), Blocks()
-        self._observations: Kept[Observation | None] = Kept()
-        self._level: int | None = None
-        self._folded: tuple[list[Trial], Tally | None] = [], None
+        self.rows, self.rungs, self._observations = Kept(), Blocks(), Kept()
+        self._level = self._folded = None
