@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tuning_trainer.config.base import Section
+from tuning_trainer.config.folders import ImageFolder, Speech
 from tuning_trainer.config.split import Path, Split, TrainingSplit
 from tuning_trainer.config.text import Text
 
@@ -99,6 +100,6 @@ class Table(Section):
 
 
 Data = Annotated[
-    Digits | BreastCancer | Wine | Iris | Diabetes | Mnist | Cifar10 | Table | Text,
+    Digits | BreastCancer | Wine | Iris | Diabetes | Mnist | Cifar10 | Table | Text | Speech | ImageFolder,
     Field(discriminator="name"),
 ]

@@ -72,7 +72,8 @@ def prepare(data: settings.Data, *, final: bool, device: torch.device, pixels: b
     if isinstance(source, Divided):
         parts = source.parts(data.split)
     else:
-        parts = split(source.targets, data.split, classes=source.classes is not None)
+        classes, separate = source.classes is not None, separate_test is not None
+        parts = split(source.targets, data.split, classes=classes, separate_test=separate)
     rows = np.concatenate([parts.train, parts.validation]) if final else parts.train
     if not final and not len(parts.validation):
         raise SettingError(
@@ -131,6 +132,14 @@ def _read(data: settings.Data) -> tuple[Source, SeparateTest | None]:
         from tuning_trainer.data import text
 
         return text.load(data)
+    if isinstance(data, settings.Speech):
+        from tuning_trainer.data import speech
+
+        return speech.load(data)
+    if isinstance(data, settings.ImageFolder):
+        from tuning_trainer.data import image_folder
+
+        return image_folder.load(data)
     from tuning_trainer.data import sklearn_sets
 
     return sklearn_sets.load(data.name), None
@@ -179,7 +188,7 @@ class _Placement:
         inputs = torch.from_numpy(np.ascontiguousarray(samples)).to(self._device)
         if self._normalization is not None:
             if self._early is None:  # the training part comes first and decides for all
-                self._early = inputs.numel() * 4 <= RESIDENT_FLOATS
+                self._early = inputs.numel() * 4 <= RESIDENT_FLOATS or inputs.is_floating_point()
             if self._early:
                 inputs = self._normalize(inputs)
         if isinstance(self._task, Classification):

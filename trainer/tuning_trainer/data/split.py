@@ -30,14 +30,18 @@ class Divided(Protocol):
         """The parts; `wanted` where it does not know better."""
 
 
-def split(targets: npt.NDArray[Any], settings: TrainingSplit, *, classes: bool) -> Parts:
+def split(targets: npt.NDArray[Any], settings: TrainingSplit, *, classes: bool, separate_test: bool = False) -> Parts:
     """Splits by shares of all samples; with classes, and `stratify`, the share of each class is equal up to one sample.
+    With a `separate_test`, none of these samples is for tests.
 
     Raises `SettingError` when a part that was asked for would be empty.
     """
     count = len(targets)
     random = np.random.default_rng(settings.seed)
-    shares = {"test": settings.test if isinstance(settings, Split) else 0.0, "validation": settings.validation}
+    shares = {
+        "test": settings.test if isinstance(settings, Split) and not separate_test else 0.0,
+        "validation": settings.validation,
+    }
     sizes = {name: round(share * count) for name, share in shares.items()}
     for name, share in shares.items():
         if share > 0 and sizes[name] == 0:
