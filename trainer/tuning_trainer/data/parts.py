@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tuning_trainer.config import data as settings
 from tuning_trainer.config.errors import SettingError
+from tuning_trainer.config.folders import ImageFolder, Speech
 from tuning_trainer.config.text import Text
 from tuning_trainer.data.layout import Layout
 from tuning_trainer.data.source import Encoding, Rows, Source
@@ -132,11 +133,11 @@ def _read(data: settings.Data) -> tuple[Source, SeparateTest | None]:
         from tuning_trainer.data import text
 
         return text.load(data)
-    if isinstance(data, settings.Speech):
+    if isinstance(data, Speech):
         from tuning_trainer.data import speech
 
         return speech.load(data)
-    if isinstance(data, settings.ImageFolder):
+    if isinstance(data, ImageFolder):
         from tuning_trainer.data import image_folder
 
         return image_folder.load(data)

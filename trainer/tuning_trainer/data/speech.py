@@ -114,8 +114,8 @@ def read_wav(path: Path, sample_rate: int) -> Waveform:
         from scipy.signal import resample_poly
 
         common = math.gcd(rate, sample_rate)
-        sound = resample_poly(sound, sample_rate // common, rate // common).astype(np.float32)
-    return sound
+        sound = np.asarray(resample_poly(sound, sample_rate // common, rate // common), dtype=np.float32)
+    return np.asarray(sound, dtype=np.float32)
 
 
 def fit(sound: Waveform, length: int) -> Waveform:
