@@ -9,7 +9,7 @@ from pydantic import Field
 from tuning_trainer.config.base import Section
 from tuning_trainer.config.folders import ImageFolder, Speech
 from tuning_trainer.config.split import Path, Split, TrainingSplit
-from tuning_trainer.config.text import Text
+from tuning_trainer.config.text import Language, Text
 
 
 class Digits(Section):
@@ -100,6 +100,6 @@ class Table(Section):
 
 
 Data = Annotated[
-    Digits | BreastCancer | Wine | Iris | Diabetes | Mnist | Cifar10 | Table | Text | Speech | ImageFolder,
+    Digits | BreastCancer | Wine | Iris | Diabetes | Mnist | Cifar10 | Table | Text | Language | Speech | ImageFolder,
     Field(discriminator="name"),
 ]

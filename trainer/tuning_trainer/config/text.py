@@ -77,12 +77,13 @@ class Text(Section):
 
 
 class Segments(Section):
-    """How a text is split in contiguous segments: training, then validation, then test."""
+    """How a text is split in contiguous segments: training, then validation, then test; each begins with a line."""
 
     validation: Share = 0.1
-    """Share of the text, by bytes, that is held out for validation."""
+    """Share of the text, by characters, that is held out for validation."""
     test: Share = 0.1
-    """Share of the text, by bytes, at its end that is held out as the test part. It is read in role Final only, once.
+    """Share of the text, by characters, at its end that is held out as the test part. It is read in role Final only,
+    once.
     """
 
 

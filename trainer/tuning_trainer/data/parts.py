@@ -18,7 +18,7 @@ from torch import Tensor
 from tuning_trainer.config import data as settings
 from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.folders import ImageFolder, Speech
-from tuning_trainer.config.text import Text
+from tuning_trainer.config.text import Language, Text
 from tuning_trainer.data.layout import Layout
 from tuning_trainer.data.source import Encoding, Rows, Source
 from tuning_trainer.data.split import Divided, Parts, split
@@ -69,6 +69,10 @@ def prepare(data: settings.Data, *, final: bool, device: torch.device, pixels: b
 
     Raises `SettingError` for data that is missing, damaged or too small.
     """
+    if isinstance(data, Language):
+        from tuning_trainer.data import language
+
+        return language.prepare(data, final=final, device=device)
     source, separate_test = _read(data)
     if isinstance(source, Divided):
         parts = source.parts(data.split)

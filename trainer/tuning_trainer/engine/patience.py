@@ -10,7 +10,9 @@ from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.train import Train
 from tuning_trial.environment import Objective
 
-_LOWER_IS_BETTER = frozenset({"val_loss", "val_mse", "val_mae", "val_log_loss", "val_calibration_error"})
+_LOWER_IS_BETTER = frozenset(
+    {"val_loss", "val_mse", "val_mae", "val_log_loss", "val_calibration_error", "val_perplexity", "val_bits_per_byte"}
+)
 
 
 class Patience:

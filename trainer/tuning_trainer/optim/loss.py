@@ -60,6 +60,32 @@ def for_numbers(loss: settings.Loss) -> LossFunction:
             return _squared_error
 
 
+IGNORED = -100
+"""A target that does not count, in a sequence of tokens."""
+
+
+def of_tokens(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy of logits [N, T, V] for tokens [N, T]."""
+    return functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+
+
+def for_tokens(loss: settings.Loss) -> LossFunction:
+    """The loss of a language model. Raises `SettingError` when the loss does not fit."""
+    match loss:
+        case settings.AutoLoss():
+            return of_tokens
+        case settings.CrossEntropy():
+            if loss.class_weights != "none":
+                raise SettingError(f"loss.class_weights is {loss.class_weights!r}, which tokens do not have; use none")
+            smoothing = loss.label_smoothing
+            if not smoothing:
+                return of_tokens
+            return lambda outputs, targets: functional.cross_entropy(
+                outputs.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, label_smoothing=smoothing
+            )
+    raise SettingError(f"loss.name is {loss.name!r} but the data is a language; use cross_entropy or auto")
+
+
 class _Weights:
     """Weights of the classes, [K], where the outputs are; None where all count alike. Their mean over the training
     samples is 1.
