@@ -106,6 +106,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="where the HTML report goes; default: report.html in DIR, NAME.html for a study of a cluster",
     )
+    report.add_argument(
+        "--evaluation",
+        type=Path,
+        metavar="FILE",
+        help="evaluation.json of a trial, copied from a cluster; default: of the final run, else of the best trial",
+    )
 
     imported = verbs.add_parser(
         "import",

@@ -20,6 +20,11 @@ class Export(Section):
     """
     always: bool = False
     """Export in every trial, not in the final run only."""
+    evaluation: Literal["final", "always", "never"] = "final"
+    """When `evaluation.json` is written, from which the report draws confusion matrix, ROC and precision-recall curves
+    and calibration, or predictions over targets: in a final run on the test part; `always`: also on the validation part
+    of every trial of the search.
+    """
     license: Annotated[str, Field(max_length=200)] = ""
     """Licence of the model, for its card; an SPDX identifier such as `Apache-2.0`."""
     description: Annotated[str, Field(max_length=4000)] = ""

@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 import torch
 
 from tuning_trainer import augment, models
+from tuning_trainer.artifacts.evaluation import has_curves, write_evaluation
 from tuning_trainer.artifacts.store import key_of
 from tuning_trainer.config import TrainerConfig
-from tuning_trainer.data.parts import Prepared
+from tuning_trainer.data.parts import Part, Prepared
 from tuning_trainer.engine.batches import Batches
 from tuning_trainer.engine.checkpoint import Checkpoints, identity_of
 from tuning_trainer.engine.compiling import compiled
@@ -160,11 +161,25 @@ class Trial:
             with self._judged():
                 export.weights()
         if self._data.validation is None and _wants_test(self._session.environment.final):
-            self._publish({"train_loss": self._train_loss} | self._evaluate(self._data.test(), "test"))
+            test = self._data.test()
+            self._publish({"train_loss": self._train_loss} | self._evaluate(test, "test"))
+            self._draw(test, "test")
+        if self._data.validation is not None and self._config.export.evaluation == "always":
+            self._draw(self._data.validation, "val")
         if export is not None:  # after the test: what cannot be exported must not cost what was found out
             with self._judged():
                 export.formats()
             export.card()
+
+    def _draw(self, part: Part, name: str) -> None:
+        """Leaves the curves of an evaluation."""
+        if self._config.export.evaluation != "never" and has_curves(self._data.task):
+            outputs = self._evaluate.predict(part.inputs)
+            written = write_evaluation(
+                self._session.checkpoint_dir(), part=name, task=self._data.task, outputs=outputs, targets=part.targets
+            )
+            for artifact, path in written.items():
+                self._session.artifact(artifact, path)
 
     def _export(self) -> Export:
         return Export(self.module, config=self._config, data=self._data, session=self._session)

@@ -10,6 +10,7 @@ from tuning_operator.cli.cluster_study import Asked, ClusterError, Found, name_o
 from tuning_operator.cli.main import BAD_INPUT, SUCCEEDED
 from tuning_operator.cli.places import ledgers
 from tuning_operator.cli.report.data import Curve, ReportData, report_data
+from tuning_operator.cli.report.evaluation import ARTIFACT, read_evaluation
 from tuning_operator.cli.report.figures import figures
 from tuning_operator.cli.report.page import page
 from tuning_operator.cli.summary import weights
@@ -20,6 +21,9 @@ from tuning_trial.curve import FILE, read_lines
 
 def report(options: argparse.Namespace) -> int:
     name = options.cluster or name_of(options.place)
+    if options.evaluation is not None and read_evaluation(options.evaluation) is None:
+        print(f"--evaluation {options.evaluation}: it is no evaluation.json of a trial", file=sys.stderr)
+        return BAD_INPUT
     try:
         return _of_cluster(name, options) if name is not None else _of_this_machine(options)
     except (LedgerError, ClusterError) as error:
@@ -29,13 +33,16 @@ def report(options: argparse.Namespace) -> int:
     return BAD_INPUT
 
 
-def write(ledger: Ledger, path: Path) -> None:
+def write(ledger: Ledger, path: Path, *, evaluation: Path | None = None) -> None:
+    found = weights(ledger)
+    file = evaluation or found.get(ARTIFACT)
     _write(
         report_data(
             study_resource(ledger.study, dict(ledger.status)),
             [trial_resource(trial, ledger.study) for trial in ledger.trials],
-            files={"ledger": str(ledger.directory), **{name: str(file) for name, file in weights(ledger).items()}},
+            files={"ledger": str(ledger.directory), **{name: str(file) for name, file in found.items()}},
             curves=_curves(ledger),
+            evaluation=read_evaluation(file) if file is not None else None,
         ),
         path,
     )
@@ -59,7 +66,7 @@ def _of_this_machine(options: argparse.Namespace) -> int:
         raise LedgerError(f"--report {options.report}: there are {len(found)} studies here; name one")
     for ledger in found:
         path = options.report or ledger.directory / "report.html"
-        write(ledger, path)
+        write(ledger, path, evaluation=options.evaluation)
         print(path)
     return SUCCEEDED
 
@@ -68,7 +75,8 @@ def _of_cluster(name: str, options: argparse.Namespace) -> int:
     found = read(Asked(name, options.namespace, options.kubeconfig, options.context))
     path: Path = options.report or Path(f"{name}.html")
     try:
-        data = report_data(found.study, found.trials, files=_where(found))
+        evaluation = read_evaluation(options.evaluation) if options.evaluation is not None else None
+        data = report_data(found.study, found.trials, files=_where(found), evaluation=evaluation)
     except ValidationError as error:
         raise ClusterError(
             f"{name}: this version of tuning does not understand the study ({error.errors()[0]['msg']}); "

@@ -75,6 +75,8 @@ class ReportData:
     """Where weights and other files are, for a person."""
     curves: Mapping[int, Curve] = field(default_factory=dict)
     """Learning curves by trial, as far as they are known."""
+    evaluation: Json | None = None
+    """How the model of the final run errs, else that of the best trial, where a file says so."""
 
     @cached_property
     def best(self) -> TrialData | None:
@@ -122,6 +124,7 @@ def report_data(
     *,
     files: Mapping[str, str] | None = None,
     curves: Mapping[int, Curve] | None = None,
+    evaluation: Json | None = None,
 ) -> ReportData:
     spec = StudySpec.model_validate(study["spec"])
     status = study.get("status", {})
@@ -138,6 +141,7 @@ def report_data(
         status=status,
         files=files or {},
         curves=curves or {},
+        evaluation=evaluation,
     )
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from tuning_operator.cli.report.curves import learning_curves
 from tuning_operator.cli.report.data import ReportData
 from tuning_operator.cli.report.drawing import A_ROW, Figure, Plot, dressed
+from tuning_operator.cli.report.evaluation import evaluated
 from tuning_operator.cli.report.front import pareto_front
 from tuning_operator.cli.report.history import history
 from tuning_operator.cli.report.importance import importances
@@ -22,16 +23,17 @@ _log = logging.getLogger(__name__)
 
 def figures(data: ReportData) -> list[Figure]:
     """What can be drawn from these trials; a plot that needs more than there is is left out."""
-    curves = learning_curves(data)
+    curves, errors = learning_curves(data), evaluated(data.evaluation)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna marks parts of its plots as experimental
         looked, which = compared(data)
         if len(looked.complete) < FEWEST:
-            plots = curves
+            plots = [*errors, *curves]
         else:
             study = recorded(looked)
             plots = [
                 *pareto_front(data),
+                *errors,
                 *history(data),
                 *curves,
                 *importances(study, looked, which),
