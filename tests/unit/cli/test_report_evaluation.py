@@ -76,6 +76,7 @@ def test_one_trial_is_enough() -> None:
         {"curves": [{"class": "x"}]},
         {"calibration": {"count": [], "confidence": [], "accuracy": []}},
         {"curves": "x", "calibration": 3, "confusion": []},
+        {"calibration": {"count": [0], "confidence": [1], "accuracy": [1]}},
         {"kind": "numbers", "pairs": 1},
         {"curves": [CLASSES["curves"][0] | {"auc": "x"}]},
         {"curves": [CLASSES["curves"][0] | {"recall": {"a": 1}}]},

@@ -7,6 +7,7 @@ a trial and is not trusted: what has not the expected form is not drawn.
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,7 +48,12 @@ def evaluated(found: Evaluation | None) -> list[Plot]:
             Plot("Errors", "Prediction minus target.", _guarded(_errors, found), 300),
         ]
     return [
-        Plot("Confusion matrix", f"{of} Rows are classes, columns what they were taken for.", _guarded(_matrix, found)),
+        Plot(
+            "Confusion matrix",
+            f"{of} Rows are classes, columns what they were taken for.",
+            _guarded(_matrix, found),
+            _height(found),
+        ),
         Plot(
             "ROC curves",
             f"{of} Each class against all others; the nearer to the upper left corner, the better.",
@@ -67,13 +73,20 @@ def evaluated(found: Evaluation | None) -> list[Plot]:
     ]
 
 
+def _height(found: Evaluation) -> int:
+    """Room for each class."""
+    matrix = found.get("confusion")
+    names = matrix.get("class") if isinstance(matrix, dict) else None
+    return 220 + 24 * min(50, len(names)) if isinstance(names, list) else 360
+
+
 def _guarded(draw: "Callable[[Evaluation], go.Figure]", found: Evaluation) -> "Callable[[], go.Figure | None]":
     """A file of another form gives no plot, and never costs the report."""
 
     def make() -> "go.Figure | None":
         try:
             return draw(found)
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
+        except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
             raise ValueError(f"not of the expected form: {error}") from error
 
     return make
@@ -175,7 +188,7 @@ def _errors(found: Evaluation) -> "go.Figure":
     import plotly.graph_objects as go
 
     count, edge = found["errors"]["count"], found["errors"]["edge"]
-    middle = [(low + high) / 2 for low, high in zip(edge, edge[1:], strict=False)]
+    middle = [(low + high) / 2 for low, high in pairwise(edge)]
     figure = go.Figure(go.Bar(x=middle, y=count, marker_color=ACCENT, width=edge[1] - edge[0]))
     figure.update_xaxes(title="prediction minus target")
     figure.update_yaxes(title="samples")
