@@ -206,17 +206,36 @@ class MetricsSource(StrEnum):
     LOGS = "Logs"
 
 
+class LogMetrics(Resource):
+    """How values stand in what the trial's first container prints."""
+
+    step: str | None = Field(
+        None,
+        min_length=1,
+        max_length=63,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_./-]*$",
+        description="Name of the step in the lines. Default: `step`, else `epoch`.",
+    )
+
+
 class Metrics(Resource):
     """Where the values of the objectives come from."""
 
     source: MetricsSource = Field(
-        MetricsSource.AUTO, description="`Direct` scrapes the trial's own Prometheus metrics and reads its report."
+        MetricsSource.AUTO,
+        description="`Direct` scrapes the trial's own Prometheus metrics, `Logs` reads what its first container "
+        "prints. Whatever the source, a report that the trial leaves (docs/trial-contract.md) comes first. `Auto` is "
+        "`Logs` where `logs` is given, else `Direct`.",
     )
     port: int = Field(9464, ge=1, le=65535, description="Port of the trial's metrics.")
     path: str = Field(
         "/metrics", min_length=1, max_length=256, pattern=r"^/", description="Path of the trial's metrics."
     )
-    interval_seconds: int = Field(10, ge=1, le=3600, description="Seconds between two scrapes of a running trial.")
+    logs: LogMetrics | None = Field(
+        None,
+        description="How values are found in a log: `name=value`, `name: value`, or one JSON object a line.",
+    )
+    interval_seconds: int = Field(10, ge=1, le=3600, description="Seconds between two looks at a running trial.")
     wait_seconds: int = Field(
         60,
         ge=0,

@@ -95,6 +95,12 @@ class TrialResult(Resource):
     )
     step: int | None = Field(None, ge=0, description="Last step reported.")
     artifacts: Artifacts = Field(default_factory=dict, description="Files left in the checkpoint directory.")
+    last_scrape_age_seconds: float | None = Field(
+        None,
+        ge=0,
+        description="Seconds from the last look at the trial's values to its end, where it left no report: values of "
+        "that time were not seen.",
+    )
 
 
 class TuningTrialStatus(Resource):

@@ -42,5 +42,5 @@ def _or(words: tuple[str, ...]) -> str:
 NOT_YET: tuple[Rule, ...] = (
     _at_most("spec.limits", "queued", 0),
     _at_most("spec.trial", "workers", 1),
-    _only("spec.metrics", "source", "Auto", "Direct"),
+    _only("spec.metrics", "source", "Auto", "Direct", "Logs"),
 )

@@ -13,6 +13,7 @@ In every namespace that is served (a ClusterRole, or one Role for each namespace
     apiGroups: [tuning.study]    resources: [tuningtrials/status]    verbs: [patch]
     apiGroups: [batch]           resources: [jobs]                   verbs: [get, list, watch, create, delete]
     apiGroups: [""]              resources: [pods]                   verbs: [list, watch]
+    apiGroups: [""]              resources: [pods/log]               verbs: [get]
     apiGroups: [""]              resources: [configmaps]             verbs: [get]
     apiGroups: [events.k8s.io]   resources: [events]                 verbs: [list, create, patch]
 
@@ -21,6 +22,7 @@ In the operator's own namespace (a Role, for the lease of `--lease-name` only; a
     apiGroups: [coordination.k8s.io]  resources: [leases]            verbs: [get, create, update]
 
 Discovery (`/api`, `/apis`) comes with `system:discovery`, which every authenticated account has. A config map is
-read where a study names it as a source of earlier results, and at no other time. Events are listed to learn why the Job
-controller could not create a pod (quota, admission): a Job says so nowhere else.
+read where a study names it as a source of earlier results, and at no other time; logs of trials' pods where a study
+says that its values stand in them, and `rbac.podLogs: false` leaves that right out. Events are listed to learn why the
+Job controller could not create a pod (quota, admission): a Job says so nowhere else.
 """

@@ -147,6 +147,24 @@ class Client:
                 items += page
         return items
 
+    async def log(
+        self, namespace: str, pod: str, *, container: str, since: str = "", tail: int = 0, limit: int = 0
+    ) -> AsyncGenerator[bytes]:
+        """What a container has printed, each line with its time, in pieces. Not repeated: half of it may be used."""
+        words = {"container": container, "timestamps": "true", "sinceTime": since}
+        words |= {"tailLines": str(tail or ""), "limitBytes": str(limit or "")}
+        path = PODS.path(namespace, pod, "log") + "?" + urlencode({key: value for key, value in words.items() if value})
+        response = await self._respond("GET", PODS, path, None, content="application/json")
+        try:
+            if response.status >= 300:
+                raise errors.from_answer(response.status, _parsed(await response.content.read(1 << 16)))
+            async for piece in response.content.iter_chunked(1 << 16):
+                yield piece
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise errors.UnavailableError(0, "Unreachable", f"GET {path}: {error!r}") from error
+        finally:
+            response.close()
+
     async def create(self, kind: Kind, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         """A dry run is strict: an unknown field is an error there."""
         query = "?dryRun=All&fieldValidation=Strict" if dry_run else ""
@@ -206,24 +224,33 @@ class Client:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _once(self, method: str, kind: Kind | None, path: str, body: Object | None, *, content: str) -> Object:
+        response = await self._respond(method, kind, path, body, content=content)
+        try:
+            data = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise errors.UnavailableError(0, "Unreachable", f"{method} {path}: {error!r}") from error
+        if response.status < 300:
+            answer: Object = json.loads(data)
+            return answer
+        raise errors.from_answer(response.status, _parsed(data), retry_after=_seconds(response.headers))
+
+    async def _respond(
+        self, method: str, kind: Kind | None, path: str, body: Object | None, *, content: str
+    ) -> aiohttp.ClientResponse:
         headers = {"Accept": "application/json", "Content-Type": content, "User-Agent": names.FIELD_MANAGER}
         authorization = await self._connection.authorization()
         if authorization:
             headers["Authorization"] = authorization
         plural = kind.plural if kind else "discovery"
         try:
-            response = await self._rest.request(
+            response: aiohttp.ClientResponse = await self._rest.request(
                 method, self._connection.server + path, headers=headers, body=body, _request_timeout=self._timeout
             )
-            data = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._observe(method, plural, 0)
             raise errors.UnavailableError(0, "Unreachable", f"{method} {path}: {error!r}") from error
         self._observe(method, plural, response.status)
-        if response.status < 300:
-            answer: Object = json.loads(data)
-            return answer
-        raise errors.from_answer(response.status, _parsed(data), retry_after=_seconds(response.headers))
+        return response
 
     async def _reload(self) -> bool:
         """Read the credentials again after a 401; False if that was just done."""

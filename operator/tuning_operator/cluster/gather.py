@@ -7,13 +7,13 @@ only where no pod does: before there is one, when none could be created, and whe
 from collections.abc import Mapping
 from dataclasses import replace
 
+from tuning_operator.api.sources import read_at_the_end
 from tuning_operator.api.trial import Role
 from tuning_operator.cluster.seen import JobSeen, PodSeen
-from tuning_operator.cluster.store import Attempt, Known
+from tuning_operator.cluster.store import Attempt, Known, Looked
 from tuning_operator.core.model import Run, RunState, Snapshot, Study, Trial
 from tuning_operator.search.types import Suggestion
 from tuning_operator.search.warmstart import Learned
-from tuning_trial.report import Report
 
 SUSPENDED = "Queued"
 """Reason of a Job that somebody else (Kueue) holds back."""
@@ -30,10 +30,11 @@ def gather(
     invalid: tuple[str, ...] = (),
 ) -> Snapshot:
     trials = ledger(known, suggestions)
+    runs = runs_of(known, late=read_at_the_end(study.spec))
     return Snapshot(
         study=study,
         trials=trials,
-        runs=tuple(sorted(runs_of(known).values(), key=lambda run: (run.trial, run.attempt))),
+        runs=tuple(sorted(runs.values(), key=lambda run: (run.trial, run.attempt))),
         suggestions={number: made for number, made in suggestions.items() if number >= len(trials)},
         earlier=learned.observations,
         learned=learned.notes,
@@ -61,8 +62,8 @@ def ledger(known: Known, suggestions: Mapping[int, Suggestion]) -> tuple[Trial, 
     )
 
 
-def runs_of(known: Known) -> dict[Attempt, Run]:
-    """Every attempt of which something is seen."""
+def runs_of(known: Known, *, late: bool = False) -> dict[Attempt, Run]:
+    """Every attempt of which something is seen. `late`: values are complete only some time after an end."""
     jobs = {(job.trial, job.attempt): job for job in known.jobs.values() if _ours(known, job)}
     pods: dict[Attempt, PodSeen] = {}
     for pod in known.pods.values():
@@ -76,19 +77,28 @@ def runs_of(known: Known) -> dict[Attempt, Run]:
     for attempt in jobs.keys() | pods.keys():
         job, found = jobs.get(attempt), pods.get(attempt)
         run = _of_pod(found, job) if found is not None else _of_job(jobs[attempt], known.refused)
-        runs[attempt] = _with_scraped(run, known.scraped.get(attempt))
+        looked = known.looked.get(attempt, Looked())
+        if late and found is not None and not looked.complete and _to_be_read(found):
+            run = replace(run, reading=True)
+        runs[attempt] = _with_values(run, looked, late=late)
     return runs
 
 
-def _with_scraped(run: Run, scraped: Report | None) -> Run:
-    """What was scraped counts where there are no last words, and for rungs that these leave out."""
-    if scraped is None:
-        return run
+def _to_be_read(pod: PodSeen) -> bool:
+    """Its source may still have values that it did not leave itself."""
+    return pod.ended and pod.report is None and not pod.gone and not pod.disrupted
+
+
+def _with_values(run: Run, looked: Looked, *, late: bool) -> Run:
+    """What was seen counts where there are no last words, and for rungs that these leave out."""
+    seen = looked.report
     if run.report is None:
-        return replace(run, report=scraped)
-    if scraped.rungs.keys() <= run.report.rungs.keys():
+        # A source that is read to its end missed nothing.
+        at = None if late or seen is None else looked.at
+        return replace(run, report=seen, looked_at=at, trouble=looked.trouble)
+    if seen is None or seen.rungs.keys() <= run.report.rungs.keys():
         return run
-    return replace(run, report=replace(run.report, rungs={**scraped.rungs, **run.report.rungs}))
+    return replace(run, report=replace(run.report, rungs={**seen.rungs, **run.report.rungs}))
 
 
 def _ours(known: Known, job: JobSeen) -> bool:

@@ -18,10 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tuning_operator.api import names
+from tuning_operator.api.study import MetricsSource
 from tuning_operator.cluster import logs
 from tuning_operator.cluster.act import Actor
 from tuning_operator.cluster.announce import Announcer
 from tuning_operator.cluster.client import Client, Patience
+from tuning_operator.cluster.collect import AT_ONCE, Collector, Reader
 from tuning_operator.cluster.connection import Connection, NoConnectionError, Source, own_namespace
 from tuning_operator.cluster.errors import ApiError
 from tuning_operator.cluster.jobs import JobSettings
@@ -29,8 +31,9 @@ from tuning_operator.cluster.keyqueue import KeyQueue
 from tuning_operator.cluster.lease import Lease, NotLeaderError, Times
 from tuning_operator.cluster.lister import Lister
 from tuning_operator.cluster.meters import Meters
+from tuning_operator.cluster.podlogs import LogReader
 from tuning_operator.cluster.refusals import Refusals
-from tuning_operator.cluster.scrape import Scraper
+from tuning_operator.cluster.scrape import Scraper, session
 from tuning_operator.cluster.seen import PodSeen, Seen
 from tuning_operator.cluster.serve import serve
 from tuning_operator.cluster.statuses import Statuses
@@ -185,7 +188,7 @@ class Operator:
 
     async def _lead(self) -> None:
         holding = asyncio.create_task(self.lease.hold(), name="lease")
-        scraping = asyncio.create_task(Scraper(self.store, self.queue, self.meters).run(), name="scrape")
+        scraping = asyncio.create_task(self._collect(), name="collect")
         try:
             began = time.monotonic()
             keys = await self._lister.load()
@@ -204,6 +207,14 @@ class Operator:
             holding.cancel()
             scraping.cancel()
             await asyncio.gather(holding, scraping, return_exceptions=True)
+
+    async def _collect(self) -> None:
+        async with session(AT_ONCE) as http:
+            readers: dict[MetricsSource, Reader] = {
+                MetricsSource.DIRECT: Scraper(http),
+                MetricsSource.LOGS: LogReader(self._client),
+            }
+            await Collector(self.store, self.queue, self.meters, readers).run()
 
     async def _first_round(self) -> None:
         """kopf takes a second of the interpreter to import: what waits for its first Job goes before it."""

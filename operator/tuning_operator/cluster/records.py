@@ -107,4 +107,6 @@ def _result(result: Result) -> Object:
         body["step"] = result.step
     if result.artifacts:
         body["artifacts"] = dict(result.artifacts)
+    if result.last_scrape_age is not None:
+        body["lastScrapeAgeSeconds"] = round(result.last_scrape_age, 3)
     return body

@@ -81,6 +81,8 @@ class PodSeen:
     gone: bool = False
     """The object is no more; these are its last words."""
     address: str = ""
+    container: str = ""
+    """Name of the first one: the trial."""
     started_at: float | None = None
     ended_at: float | None = None
     exit_code: int | None = None
@@ -182,6 +184,7 @@ def pod_seen(raw: Object) -> PodSeen | None:
         "created_at": unix(metadata.get("creationTimestamp")) or 0.0,
         "deleting": "deletionTimestamp" in metadata,
         "started_at": unix(begun.get("startedAt")),
+        "container": next((str(each.get("name") or "") for each in spec.get("containers") or ()), ""),
     }
     if phase in ("Succeeded", "Failed"):
         return PodSeen(**common, **_ended(status, states, failed=phase == "Failed"))
@@ -236,6 +239,7 @@ def _result(raw: Object | None) -> Result | None:
         infeasible=bool(raw.get("infeasible")),
         step=raw.get("step"),
         artifacts=dict(raw.get("artifacts") or {}),
+        last_scrape_age=raw.get("lastScrapeAgeSeconds"),
     )
 
 

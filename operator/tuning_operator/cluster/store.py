@@ -19,6 +19,19 @@ Attempt = tuple[int, int]
 """Number of a trial and of its attempt."""
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of looking at an attempt's values."""
+
+    report: Report | None = None
+    at: float | None = None
+    """When values were seen last."""
+    trouble: str = ""
+    """Why the last look brought none."""
+    complete: bool = False
+    """It has ended, and nothing more will come."""
+
+
 @dataclass(slots=True)
 class Known:
     """One study and all that belongs to it."""
@@ -31,7 +44,7 @@ class Known:
     jobs: dict[str, JobSeen] = field(default_factory=dict)
     pods: dict[str, PodSeen] = field(default_factory=dict)
     """By uid; a pod that is gone stays, with its last words, until its trial is recorded."""
-    scraped: dict[Attempt, Report] = field(default_factory=dict)
+    looked: dict[Attempt, Looked] = field(default_factory=dict)
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By Job uid: why its pod could not be created, as reason and message."""
     problems: dict[int, StartProblem] = field(default_factory=dict)
@@ -205,7 +218,7 @@ def _trim(known: Known, number: int) -> None:
     for attempt in over & set(jobs):
         del known.jobs[jobs[attempt].identity.name]
     for attempt in over:
-        known.scraped.pop((number, attempt), None)
+        known.looked.pop((number, attempt), None)
     known.problems.pop(number, None)
 
 

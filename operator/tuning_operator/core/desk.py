@@ -19,6 +19,7 @@ from tuning_operator.core.lifecycle import (
     plateau,
     timed_out,
     unpromising,
+    values_due,
 )
 from tuning_operator.core.model import (
     Action,
@@ -192,6 +193,10 @@ class Desk:
         )
 
     def _ended(self, each: Open, run: Run) -> None:
+        until = values_due(run, self.spec)
+        if run.reading and self.now < until:
+            self.times.append(until)
+            return
         if self._stands_at_its_rung(each, run):
             after = self._climb(each)
             if after is not None:
@@ -284,6 +289,8 @@ class Desk:
 
     def _finish(self, each: Open, run: Run | None, result: Result) -> None:
         ended = run.ended_at if run is not None and run.ended_at is not None else self.now
+        if run is not None and run.state is RunState.ENDED and run.looked_at is not None:
+            result = replace(result, last_scrape_age=max(0.0, ended - run.looked_at))
         trial = replace(self._spent(each.trial, run), result=result, recorded_state=result.state, ended_at=ended)
         if self.ladder is not None and trial.role is Role.SEARCH:
             trial = self.ladder.reached(trial, _reports(each))

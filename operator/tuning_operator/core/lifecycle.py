@@ -138,6 +138,11 @@ def failed_to_start(run: Run) -> bool:
     return run.report is None and (run.exit_code in _START_CODES or run.reason in _START_REASONS)
 
 
+def values_due(run: Run, spec: StudySpec) -> float:
+    """Until when the values of an ended run are waited for."""
+    return _end(run) + spec.metrics.wait_seconds
+
+
 def accelerator_seconds(spec: StudySpec, run: Run, until: float) -> float:
     """Accelerators times seconds of one attempt; nothing before it started to run."""
     if run.started_at is None:
@@ -162,17 +167,17 @@ def _done_verdict(
             spec, run, "NotFinite", f"the trial ended with NaN or an infinite value of {names}", infeasible=True
         )
     if summary.missing:
-        until = _end(run) + spec.metrics.wait_seconds
+        until = values_due(run, spec)
         if now < until:
             return Verdict(wait_until=until)
-        return _failed(spec, run, METRICS_UNAVAILABLE, _missing_message(run.report, summary.missing, spec))
+        return _failed(spec, run, METRICS_UNAVAILABLE, _missing_message(run, summary.missing, spec))
     metrics = metrics_of(run.report, [constraint.metric for constraint in spec.constraints])
     unknown = tuple(each.metric for each in spec.constraints if each.metric not in metrics)
     if unknown:
-        until = _end(run) + spec.metrics.wait_seconds
+        until = values_due(run, spec)
         if now < until:
             return Verdict(wait_until=until)
-        return _failed(spec, run, METRICS_UNAVAILABLE, _missing_message(run.report, unknown, spec))
+        return _failed(spec, run, METRICS_UNAVAILABLE, _missing_message(run, unknown, spec))
     broken = broken_constraints(spec.constraints, metrics)
     if broken:
         result = _result(
@@ -188,7 +193,7 @@ def _final_verdict(run: Run, spec: StudySpec, *, now: float) -> Verdict:
     for.
     """
     if run.report is None and spec.final is not None and spec.final.evaluate is not Evaluate.NONE:
-        until = _end(run) + spec.metrics.wait_seconds
+        until = values_due(run, spec)
         if now < until:
             return Verdict(wait_until=until)
         return _failed(spec, run, METRICS_UNAVAILABLE, "the final run ended without a report")
@@ -257,8 +262,8 @@ def _describe(run: Run) -> str:
     return ": ".join(parts) or "it was gone without an exit code"
 
 
-def _missing_message(report: Report | None, missing: tuple[str, ...], spec: StudySpec) -> str:
-    names = ", ".join(missing)
+def _missing_message(run: Run, missing: tuple[str, ...], spec: StudySpec) -> str:
+    names, report = ", ".join(missing), run.report
     if report is None:
         found = "it reported nothing at all"
     else:
@@ -266,6 +271,8 @@ def _missing_message(report: Report | None, missing: tuple[str, ...], spec: Stud
         found = f"it reported {reported}"
     waited = spec.metrics.wait_seconds  # 0 where reports are files, as in a local run
     came = f"did not arrive within {waited} s (metrics.waitSeconds)" if waited else "was not among its values"
+    if run.trouble:
+        found += f"; the last look at its values failed: {run.trouble}"
     return f"the trial ended well, but {names} {came}; {found}. Report it, or name another metric in the study"
 
 

@@ -85,6 +85,9 @@ class Result:
     infeasible: bool = False
     step: int | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
+    last_scrape_age: float | None = None
+    """Seconds from the last look at its values to its end, where it did not tell them itself: what came later was not
+    seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,13 @@ class Run:
     """
     report: Report | None = None
     """Last report seen: live by scrape or file, final by the termination message."""
+    reading: bool = False
+    """It has ended, and its source of values (a log, a Prometheus server) is still to be asked for the last ones. It is
+    judged when that is done, at the latest when `metrics.waitSeconds` are over."""
+    looked_at: float | None = None
+    """When its values were last seen by looking at it; None where it told them itself."""
+    trouble: str = ""
+    """Why the last look at its values brought none, for a person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 from tuning_operator.core.model import Run, RunState
 from tuning_operator.local.files import AttemptFiles, Start
 from tuning_operator.local.machine import GpuPool
+from tuning_operator.local.printed import PrintedReport
 from tuning_trial.report import Report
 
 _SHELL = """\
@@ -69,14 +70,15 @@ class Processes:
         self._gpus = gpus
         self._known: dict[Key, _Attempt] = {}
 
-    def start(self, key: Key, command: Command, files: AttemptFiles) -> None:
-        """Idempotent: an attempt that was started before, by whomever, is not started again."""
-        if key in self._known or self.find(key, files):
+    def start(self, key: Key, command: Command, files: AttemptFiles, *, printed: PrintedReport | None = None) -> None:
+        """Idempotent: an attempt that was started before, by whomever, is not started again. `printed`: what its log
+        tells, where the attempt leaves no report."""
+        if key in self._known or self.find(key, files, printed=printed):
             return
         program = _program(command)
         lock = files.try_lock()
         if lock is None:
-            self.find(key, files)
+            self.find(key, files, printed=printed)
             return
         try:
             devices = self._gpus.take(key, command.gpus) if command.gpus else ()
@@ -102,9 +104,9 @@ class Processes:
             raise StartError("StartError", f"{' '.join(command.argv)}: {error}") from error
         finally:
             os.close(lock)
-        self._watch(key, _Attempt(key, files, start, process=process, oom_kills=_oom_kills()))
+        self._watch(key, _Attempt(key, files, start, printed=printed, process=process, oom_kills=_oom_kills()))
 
-    def find(self, key: Key, files: AttemptFiles) -> bool:
+    def find(self, key: Key, files: AttemptFiles, *, printed: PrintedReport | None = None) -> bool:
         """Takes over an attempt that an earlier runner started; False if there is none."""
         if key in self._known:
             return True
@@ -117,7 +119,7 @@ class Processes:
             return False
         if start.gpus and alive:
             self._gpus.keep(key, start.gpus)
-        self._watch(key, _Attempt(key, files, start))
+        self._watch(key, _Attempt(key, files, start, printed=printed))
         return True
 
     def stop(self, key: Key) -> None:
@@ -196,6 +198,7 @@ class _Attempt:
         files: AttemptFiles,
         start: Start,
         *,
+        printed: PrintedReport | None = None,
         process: "subprocess.Popen[bytes] | None" = None,
         oom_kills: int = 0,
     ) -> None:
@@ -204,6 +207,7 @@ class _Attempt:
         self.start = start
         self.kill_at: float | None = None
         self.ended: _End | None = None
+        self._printed = printed
         self._process = process
         self._oom_kills = oom_kills
         self._reaping = threading.Lock()
@@ -284,7 +288,8 @@ class _Attempt:
             report = self.files.read_report()
             if report is not None or ended:  # else it is being written right now
                 self._report = (stamp, report)
-        return self._report[1]
+        report = self._report[1]
+        return self._printed.read(ended=ended) if report is None and self._printed is not None else report
 
 
 def _program(command: Command) -> str:

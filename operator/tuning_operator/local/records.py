@@ -142,6 +142,7 @@ def _result_record(result: Result) -> TrialResult:
         infeasible=result.infeasible,
         step=result.step,
         artifacts=dict(result.artifacts),
+        last_scrape_age_seconds=result.last_scrape_age,
     )
 
 
@@ -156,4 +157,5 @@ def _result_from(record: TrialResult) -> Result:
         infeasible=record.infeasible,
         step=record.step,
         artifacts=record.artifacts,
+        last_scrape_age=record.last_scrape_age_seconds,
     )

@@ -30,9 +30,11 @@ from tuning_operator.core.model import (
     Study,
     Trial,
 )
+from tuning_operator.core.rungs import budgets
 from tuning_operator.local.command import command_for
 from tuning_operator.local.ledger import Ledger, LedgerError
 from tuning_operator.local.machine import GpuPool, Machine, threads_environment
+from tuning_operator.local.printed import printed_report
 from tuning_operator.local.processes import Key, Processes, StartError
 from tuning_operator.local.retention import kept, parent_of, removable
 from tuning_operator.search.lookahead import Inputs, LookAhead
@@ -206,7 +208,8 @@ class Runner:
                 gpus=study.spec.trial.accelerator.count,
                 parent=None if parent is None else self._ledger.files(parent, 0).checkpoint,
             )
-            self._processes.start(key, command, files)
+            printed = printed_report(files.log, study.spec, budgets(study.spec, trial))
+            self._processes.start(key, command, files, printed=printed)
             self._problems.pop(key[0], None)
         except StartError as error:
             since = self._problems[key[0]].since if key[0] in self._problems else now
@@ -302,10 +305,12 @@ class Runner:
 
     def _find_what_an_earlier_run_left(self) -> None:
         for trial in self._ledger.trials:
+            rungs = budgets(self._ledger.study.spec, trial)
             for attempt in range(trial.attempt + 1):
                 files = self._ledger.files(trial.number, attempt)
                 if (attempt == trial.attempt and trial.result is None) or files.alive():
-                    self._processes.find((trial.number, attempt), files)
+                    printed = printed_report(files.log, self._ledger.study.spec, rungs)
+                    self._processes.find((trial.number, attempt), files, printed=printed)
 
     def _forget_what_is_recorded(self) -> None:
         current = {trial.number: trial for trial in self._ledger.trials}

@@ -1,4 +1,4 @@
-"""One attempt's scrapes, folded into the report that the trial itself would have left.
+"""What was seen of one attempt, look by look, folded into the report that the trial itself would have left.
 
 For images without the SDK this is all there is, and only as good as the scrapes: values between two of them are not
 seen. Rungs are exact where the trial has a gauge for each of them, as the SDK does; of an image that only tells its
@@ -16,10 +16,14 @@ from tuning_trial.report import Best, Report
 
 
 class Live:
-    def __init__(self, objectives: Sequence[Objective], budgets: Sequence[int] = ()) -> None:
-        """`budgets`: the rungs of this trial, rising."""
+    def __init__(
+        self, objectives: Sequence[Objective], budgets: Sequence[int] = (), *, each_is_news: bool = False
+    ) -> None:
+        """`budgets`: the rungs of this trial, rising. `each_is_news`: the same values again were told again, and are
+        not an old state seen twice."""
         self._objectives = objectives
         self._budgets = budgets
+        self._each_is_news = each_is_news
         self._rungs: dict[int, dict[str, float]] = {}
         self._tells_rungs = False
         self._windows: dict[str, deque[float]] = {
@@ -38,7 +42,7 @@ class Live:
             self._rungs[budget] = {**values, **self._rungs.get(budget, {})}
         if not scrape.values:
             return self.report()
-        again = scrape.values == self._values and scrape.step == self._step
+        again = not self._each_is_news and scrape.values == self._values and scrape.step == self._step
         if not again:
             self._count += 1
             self._fold(scrape)

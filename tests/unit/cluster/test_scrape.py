@@ -7,27 +7,31 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.unit.cluster.builders import a_spec, a_study, raw_pod, raw_study, raw_trial
+from tuning_operator.api.study import MetricsSource
+from tuning_operator.cluster.collect import AT_ONCE, Collector
 from tuning_operator.cluster.keyqueue import KeyQueue
 from tuning_operator.cluster.meters import Meters
-from tuning_operator.cluster.scrape import BODY_MAX, Scraper, url
+from tuning_operator.cluster.scrape import BODY_MAX, Scraper, session, url
 from tuning_operator.cluster.seen import pod_seen, study_seen, trial_seen
 from tuning_operator.cluster.store import Key, Known, Store
 
 UP = {"running": {"startedAt": "2026-01-31T12:00:00Z"}}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Serve = Callable[[Handler], Awaitable[tuple[Scraper, Known, KeyQueue[Key]]]]
+Serve = Callable[[Handler], Awaitable[tuple[Collector, Known, KeyQueue[Key]]]]
 
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
     running: list[TestServer] = []
+    sessions: list[aiohttp.ClientSession] = []
 
-    async def start(handler: Handler) -> tuple[Scraper, Known, KeyQueue[Key]]:
+    async def start(handler: Handler) -> tuple[Collector, Known, KeyQueue[Key]]:
         app = web.Application()
         app.router.add_get("/metrics", handler)
         server = TestServer(app, host="127.0.0.1")
@@ -41,14 +45,18 @@ async def serve() -> AsyncIterator[Serve]:
         known = store.studies["ns", "digits"]
         known.study = a_study(metrics={"port": server.port, "intervalSeconds": 1})
         queue: KeyQueue[Key] = KeyQueue()
-        return Scraper(store, queue, Meters()), known, queue
+        http = session(AT_ONCE)
+        sessions.append(http)
+        return Collector(store, queue, Meters(), {MetricsSource.DIRECT: Scraper(http)}), known, queue
 
     yield start
+    for http in sessions:
+        await http.close()
     for server in running:
         await server.close()
 
 
-async def scraped(scraper: Scraper, seconds: float = 2.0) -> None:
+async def scraped(scraper: Collector, seconds: float = 2.0) -> None:
     task = asyncio.create_task(scraper.run())
     await asyncio.sleep(seconds)
     assert not task.done()
@@ -63,7 +71,9 @@ async def test_a_running_trials_values_become_its_live_report(serve: Serve) -> N
 
     scraper, known, queue = await serve(friendly)
     await scraped(scraper)
-    report = known.scraped[0, 0]
+    report = known.looked[0, 0].report
+    assert report is not None
+    assert known.looked[0, 0].at is not None
     assert (report.step, report.final) == (4, {"loss": 0.25})
     assert len(queue) == 1
 
@@ -84,7 +94,8 @@ async def test_a_hostile_answer_hurts_nobody_and_counts_for_nothing(serve: Serve
 
     scraper, known, _ = await serve(hostile)
     await scraped(scraper)
-    assert known.scraped == {}
+    assert known.looked[0, 0].report is None
+    assert bool(known.looked[0, 0].trouble) == (kind != "garbage")  # where nothing is found, nothing has failed
 
 
 async def test_a_trial_that_is_recorded_is_not_scraped(serve: Serve) -> None:
@@ -129,12 +140,15 @@ async def test_a_rung_is_read_when_it_is_due_and_wakes_the_study(serve: Serve) -
     while time.monotonic() < began + 5.5:
         if len(queue):
             queue.done(await queue.get())
-            woken.append(max(known.scraped[0, 0].rungs, default=0))
+            report = known.looked[0, 0].report
+            woken.append(max(report.rungs, default=0) if report else 0)
         await asyncio.sleep(0.02)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
-    assert known.scraped[0, 0].rungs == {rung: {"loss": 1 / rung} for rung in (1, 3, 9)}
+    report = known.looked[0, 0].report
+    assert report is not None
+    assert report.rungs == {rung: {"loss": 1 / rung} for rung in (1, 3, 9)}
     assert woken == [3, 9]
     assert len(asked) <= 9
     assert min(later - earlier for earlier, later in itertools.pairwise(asked)) >= 0.45

@@ -10,6 +10,7 @@ whole.
 from tuning_operator.api.rule import Rule
 from tuning_operator.api.rules.algorithm import ALGORITHM
 from tuning_operator.api.rules.changes import STUDY_TRANSITIONS
+from tuning_operator.api.rules.metrics import METRICS
 from tuning_operator.api.rules.objectives import OBJECTIVES
 from tuning_operator.api.rules.parameters import PARAMETERS
 from tuning_operator.api.rules.scheduling import SCHEDULING
@@ -18,5 +19,5 @@ from tuning_operator.api.unsupported import NOT_YET
 
 __all__ = ["STUDY_RULES", "STUDY_TRANSITIONS"]
 
-STUDY_RULES: tuple[Rule, ...] = (*OBJECTIVES, *PARAMETERS, *ALGORITHM, *SCHEDULING, *TRIAL, *NOT_YET)
+STUDY_RULES: tuple[Rule, ...] = (*OBJECTIVES, *PARAMETERS, *ALGORITHM, *SCHEDULING, *TRIAL, *METRICS, *NOT_YET)
 """What every study must meet."""
