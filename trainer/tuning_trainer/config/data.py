@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tuning_trainer.config.base import Section
 from tuning_trainer.config.folders import ImageFolder, Speech
+from tuning_trainer.config.graph import Graph
 from tuning_trainer.config.split import Path, Split, TrainingSplit
 from tuning_trainer.config.text import Language, Text
 
@@ -100,6 +101,18 @@ class Table(Section):
 
 
 Data = Annotated[
-    Digits | BreastCancer | Wine | Iris | Diabetes | Mnist | Cifar10 | Table | Text | Language | Speech | ImageFolder,
+    Digits
+    | BreastCancer
+    | Wine
+    | Iris
+    | Diabetes
+    | Mnist
+    | Cifar10
+    | Table
+    | Text
+    | Language
+    | Speech
+    | ImageFolder
+    | Graph,
     Field(discriminator="name"),
 ]

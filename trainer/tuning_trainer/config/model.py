@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tuning_trainer.config.base import Section
-
-Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
-Dropout = Annotated[float, Field(ge=0, lt=1)]
+from tuning_trainer.config.graph import Gat, Gcn
+from tuning_trainer.config.structure import Activation, Dropout
 
 
 class Linear(Section):
@@ -150,6 +149,6 @@ class Decoder(Section):
 
 
 Model = Annotated[
-    Linear | Mlp | Lenet | Cnn | Rnn | Transformer | Decoder,
+    Linear | Mlp | Lenet | Cnn | Rnn | Transformer | Decoder | Gcn | Gat,
     Field(discriminator="name"),
 ]

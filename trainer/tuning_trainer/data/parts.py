@@ -18,6 +18,7 @@ from torch import Tensor
 from tuning_trainer.config import data as settings
 from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.folders import ImageFolder, Speech
+from tuning_trainer.config.graph import Graph
 from tuning_trainer.config.text import Language, Text
 from tuning_trainer.data.layout import Layout
 from tuning_trainer.data.source import Encoding, Rows, Source
@@ -145,6 +146,10 @@ def _read(data: settings.Data) -> tuple[Source, SeparateTest | None]:
         from tuning_trainer.data import image_folder
 
         return image_folder.load(data)
+    if isinstance(data, Graph):
+        from tuning_trainer.data import graph
+
+        return graph.load(data), None
     from tuning_trainer.data import sklearn_sets
 
     return sklearn_sets.load(data.name), None

@@ -7,6 +7,7 @@ from torch import nn
 from tuning_trainer.config import model as settings
 from tuning_trainer.config.errors import SettingError
 from tuning_trainer.data.layout import Layout
+from tuning_trainer.models import by_ids
 from tuning_trainer.models.cnn import Cnn
 from tuning_trainer.models.decoder import Decoder
 from tuning_trainer.models.lenet import LeNet
@@ -30,6 +31,8 @@ def build(model: settings.Model, *, layout: Layout, outputs: int) -> nn.Module:
             f"model.name is {model.name!r}, but a language model predicts each token from the earlier ones; use "
             "decoder or rnn"
         )
+    if layout.ids:
+        return by_ids.build(model, layout=layout, outputs=outputs)
     match model:
         case settings.Linear():
             return Linear(model, layout=layout, outputs=outputs)
@@ -45,3 +48,4 @@ def build(model: settings.Model, *, layout: Layout, outputs: int) -> nn.Module:
             return Transformer(model, layout=layout, outputs=outputs)
         case settings.Decoder():
             return Decoder(model, layout=layout, outputs=outputs)
+    raise SettingError(f"model.name is {model.name!r}, but {by_ids.NEEDS[model.name]}; use another model")
