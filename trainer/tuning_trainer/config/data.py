@@ -9,6 +9,7 @@ from pydantic import Field
 from tuning_trainer.config.base import Section
 from tuning_trainer.config.folders import ImageFolder, Speech
 from tuning_trainer.config.graph import Graph
+from tuning_trainer.config.ratings import Ratings
 from tuning_trainer.config.split import Path, Split, TrainingSplit
 from tuning_trainer.config.text import Language, Text
 
@@ -113,6 +114,7 @@ Data = Annotated[
     | Language
     | Speech
     | ImageFolder
-    | Graph,
+    | Graph
+    | Ratings,
     Field(discriminator="name"),
 ]

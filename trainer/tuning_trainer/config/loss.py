@@ -70,7 +70,15 @@ class Huber(Section):
     """Error from which on it is absolute, in deviations of the target."""
 
 
+class Bpr(Section):
+    """Bayesian personalised ranking (Rendle et al., 2009), for ratings with implicit feedback: a chosen item is to be
+    above one that was not. `auto` for such data; cross_entropy and binary_cross_entropy fit it too.
+    """
+
+    name: Literal["bpr"] = "bpr"
+
+
 Loss = Annotated[
-    AutoLoss | CrossEntropy | BinaryCrossEntropy | Focal | MeanSquaredError | MeanAbsoluteError | Huber,
+    AutoLoss | CrossEntropy | BinaryCrossEntropy | Focal | MeanSquaredError | MeanAbsoluteError | Huber | Bpr,
     Field(discriminator="name"),
 ]

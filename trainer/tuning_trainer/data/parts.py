@@ -19,6 +19,7 @@ from tuning_trainer.config import data as settings
 from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.folders import ImageFolder, Speech
 from tuning_trainer.config.graph import Graph
+from tuning_trainer.config.ratings import Ratings
 from tuning_trainer.config.text import Language, Text
 from tuning_trainer.data.layout import Layout
 from tuning_trainer.data.source import Encoding, Rows, Source
@@ -74,6 +75,10 @@ def prepare(data: settings.Data, *, final: bool, device: torch.device, pixels: b
         from tuning_trainer.data import language
 
         return language.prepare(data, final=final, device=device)
+    if isinstance(data, Ratings):
+        from tuning_trainer.data import ratings
+
+        return ratings.prepare(data, final=final, device=device)
     source, separate_test = _read(data)
     if isinstance(source, Divided):
         parts = source.parts(data.split)

@@ -17,13 +17,14 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 _FOR_CLASSES = (settings.CrossEntropy, settings.BinaryCrossEntropy, settings.Focal)
 _FOR_NUMBERS = (settings.MeanAbsoluteError, settings.Huber)
+_FOR_RANKING = (settings.Bpr,)
 
 
 def for_classes(loss: settings.Loss, *, counts: Sequence[int]) -> LossFunction:
     """The loss of a classification; `counts` are the training samples of each class. Raises `SettingError` when the
     loss does not fit.
     """
-    if isinstance(loss, _FOR_NUMBERS):
+    if isinstance(loss, (*_FOR_NUMBERS, *_FOR_RANKING)):
         raise SettingError(
             f"loss.name is {loss.name!r} but the data has classes; use cross_entropy, focal, mse or auto"
         )
@@ -48,7 +49,7 @@ def for_classes(loss: settings.Loss, *, counts: Sequence[int]) -> LossFunction:
 
 def for_numbers(loss: settings.Loss) -> LossFunction:
     """The loss of a regression. Raises `SettingError` when the loss does not fit."""
-    if isinstance(loss, _FOR_CLASSES):
+    if isinstance(loss, (*_FOR_CLASSES, *_FOR_RANKING)):
         raise SettingError(f"loss.name is {loss.name!r} but the data is a regression; use mse, mae, huber or auto")
     match loss:
         case settings.MeanAbsoluteError():
