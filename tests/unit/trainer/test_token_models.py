@@ -82,7 +82,7 @@ def test_the_encoder_is_torchs_with_a_mask_of_the_padding() -> None:
 
 
 def test_the_decoder_is_torchs_encoder_layer_with_a_causal_mask() -> None:
-    model = build(causal=True, outputs=VOCABULARY, model="decoder", width=8, heads=2, activation="relu", tie=False)
+    model = build(causal=True, outputs=VOCABULARY - 1, model="decoder", width=8, heads=2, activation="relu", tie=False)
     vectors = model.embed(PADDED) + model.positions
     mask = nn.Transformer.generate_square_subsequent_mask(7)
     for block in model.blocks:
@@ -116,22 +116,22 @@ LANGUAGE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("parameters", LANGUAGE.values(), ids=LANGUAGE.keys())
 def test_a_language_model_answers_at_each_position_and_sees_no_later_token(parameters: dict[str, Any]) -> None:
-    model = build(causal=True, outputs=VOCABULARY, **parameters)
+    model = build(causal=True, outputs=VOCABULARY - 1, **parameters)
     tokens = torch.randint(1, VOCABULARY, (2, 7))
     other = tokens.clone()
     other[:, 4] = 12 - tokens[:, 4]
     other[:, 4] += (other[:, 4] == tokens[:, 4]) * -1
     ours, theirs = model(tokens), model(other)
-    assert ours.shape == (2, 7, VOCABULARY)
+    assert ours.shape == (2, 7, VOCABULARY - 1)
     assert torch.allclose(ours[:, :4], theirs[:, :4], atol=1e-6)
     assert not torch.allclose(ours[:, 4:], theirs[:, 4:], atol=1e-4)
 
 
 def test_a_tied_decoder_has_no_second_matrix() -> None:
-    untied = build(causal=True, outputs=VOCABULARY, model="decoder", width=8, tie=False)
-    tied = build(causal=True, outputs=VOCABULARY, model="decoder", width=8)
+    untied = build(causal=True, outputs=VOCABULARY - 1, model="decoder", width=8, tie=False)
+    tied = build(causal=True, outputs=VOCABULARY - 1, model="decoder", width=8)
     sizes = [sum(p.numel() for p in model.parameters()) for model in (untied, tied)]
-    assert sizes[0] - sizes[1] == VOCABULARY * 8 + VOCABULARY
+    assert sizes[0] - sizes[1] == (VOCABULARY - 1) * 8 + VOCABULARY - 1
     tied(SHORT).sum().backward()
     assert tied.embed.weight.grad[11].any()  # never an input, but an output
 

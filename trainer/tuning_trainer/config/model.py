@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tuning_trainer.config.base import Section
 from tuning_trainer.config.graph import Gat, Gcn
+from tuning_trainer.config.pretrained import Pretrained
 from tuning_trainer.config.ratings import Factorization, TwoTower
 from tuning_trainer.config.structure import Activation, Dropout
 
@@ -150,6 +151,6 @@ class Decoder(Section):
 
 
 Model = Annotated[
-    Linear | Mlp | Lenet | Cnn | Rnn | Transformer | Decoder | Gcn | Gat | Factorization | TwoTower,
+    Linear | Mlp | Lenet | Cnn | Rnn | Transformer | Decoder | Pretrained | Gcn | Gat | Factorization | TwoTower,
     Field(discriminator="name"),
 ]

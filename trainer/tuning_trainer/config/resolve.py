@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tuning_trainer.config.errors import SettingError, nearest
+from tuning_trainer.config.match import matched
 from tuning_trainer.config.names import Catalogue, Setting, catalogue
 from tuning_trainer.config.root import TrainerConfig
 
@@ -53,7 +54,7 @@ def resolve(settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> Resol
         config = TrainerConfig.model_validate(_nest(kept))
     except ValidationError as error:
         raise SettingError(_explain(error, tuned, known)) from None
-    return Resolved(config=config, left_out=tuple(sorted(left_out)))
+    return Resolved(config=matched(config), left_out=tuple(sorted(left_out)))
 
 
 def _by_path(parameters: Mapping[str, Any], known: Catalogue) -> dict[str, tuple[str, Any]]:

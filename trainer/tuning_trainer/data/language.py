@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,12 +56,12 @@ def prepare(data: Settings, *, final: bool, device: torch.device) -> Prepared:
         text = texts.test()
         if not text:
             raise SettingError("data.split.test leaves no text for the final evaluation; use a larger share")
-        return _place(_all_windows(words.stream(text), data.window), device)
+        return _place(_windows(words.stream(text), data.window, whole=True), device)
 
     if final and not data.test_path and not texts.test():
         test()
-    validation = None if final else _place(_all_windows(words.stream(texts.validation), data.window), device)
-    task = Language(torch.from_numpy(words.lengths))
+    validation = None if final else _place(_windows(words.stream(texts.validation), data.window, whole=True), device)
+    task = Language(torch.from_numpy(words.lengths[1:]))
     return Prepared(
         train=train,
         validation=validation,
@@ -106,23 +105,18 @@ def _cut(text: str, place: int) -> int:
     return place if line < 0 else line + 1
 
 
-def _windows(tokens: vocabulary.Tokens, window: int) -> tuple[Tensor, Tensor]:
-    """Inputs [N, window] and the tokens that follow them, as views of one memory; what fills no window is left out.
+def _windows(tokens: vocabulary.Tokens, window: int, *, whole: bool = False) -> tuple[Tensor, Tensor]:
+    """Inputs [N, window], tokens from 1, and targets, the tokens that follow them, from 0.
 
-    A text begins with padding, from which its first token is predicted.
+    A text begins with padding, from which its first token is predicted. What fills no window is left out, or with
+    `whole` fills a last one up with what does not count.
     """
-    count = len(tokens) // window
-    stream = torch.from_numpy(np.concatenate([np.zeros(1, np.int64), tokens]))
-    return stream[: count * window].view(count, window), stream[1 : count * window + 1].view(count, window)
-
-
-def _all_windows(tokens: vocabulary.Tokens, window: int) -> tuple[Tensor, Tensor]:
-    """The same without leaving anything out: the last window is filled up with what does not count."""
-    count = -(-len(tokens) // window)
+    count = -(-len(tokens) // window) if whole else len(tokens) // window
+    given = min(len(tokens), count * window)
     inputs = torch.zeros(count * window, dtype=torch.int64)
-    inputs[1 : len(tokens)] = torch.from_numpy(tokens[:-1])
+    inputs[1:given] = torch.from_numpy(tokens[: max(0, given - 1)])
     targets = torch.full((count * window,), IGNORED)
-    targets[: len(tokens)] = torch.from_numpy(tokens)
+    targets[:given] = torch.from_numpy(tokens[:given] - 1)
     return inputs.view(count, window), targets.view(count, window)
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from tuning_trainer.config import model as settings
 from tuning_trainer.config.errors import SettingError
+from tuning_trainer.config.pretrained import Pretrained as PretrainedSettings
 from tuning_trainer.data.layout import Layout
 from tuning_trainer.models import by_ids
 from tuning_trainer.models.cnn import Cnn
@@ -16,7 +17,7 @@ from tuning_trainer.models.mlp import Mlp
 from tuning_trainer.models.rnn import Rnn
 from tuning_trainer.models.transformer import Transformer
 
-_CAUSAL = (settings.Rnn, settings.Decoder)
+_CAUSAL = (settings.Rnn, settings.Decoder, PretrainedSettings)
 
 
 def build(model: settings.Model, *, layout: Layout, outputs: int) -> nn.Module:
@@ -29,7 +30,7 @@ def build(model: settings.Model, *, layout: Layout, outputs: int) -> nn.Module:
     if layout.causal and not isinstance(model, _CAUSAL):
         raise SettingError(
             f"model.name is {model.name!r}, but a language model predicts each token from the earlier ones; use "
-            "decoder or rnn"
+            "decoder, rnn or pretrained"
         )
     if layout.ids:
         return by_ids.build(model, layout=layout, outputs=outputs)
@@ -48,4 +49,8 @@ def build(model: settings.Model, *, layout: Layout, outputs: int) -> nn.Module:
             return Transformer(model, layout=layout, outputs=outputs)
         case settings.Decoder():
             return Decoder(model, layout=layout, outputs=outputs)
+        case PretrainedSettings():
+            from tuning_trainer.models.pretrained import Pretrained
+
+            return Pretrained(model, layout=layout, outputs=outputs)
     raise SettingError(f"model.name is {model.name!r}, but {by_ids.NEEDS[model.name]}; use another model")

@@ -53,5 +53,5 @@ class Decoder(nn.Module):
         if not self.each:
             vectors = tokens.last(vectors, tokens.valid(inputs))
         if self.head is None:
-            return functional.linear(vectors, self.embed.weight)
+            return functional.linear(vectors, self.embed.weight[1:])  # padding is never predicted
         return self.head(vectors)  # type: ignore[no-any-return]

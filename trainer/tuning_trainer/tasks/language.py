@@ -17,7 +17,9 @@ from tuning_trainer.tasks.task import Meter
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """Logits [N, T, V] for tokens [N, T]; a target of `IGNORED` does not count."""
+    """Logits [N, T, V] for tokens [N, T], here from 0, as padding is never predicted; a target of `IGNORED` does not
+    count.
+    """
 
     lengths: Tensor
     """[V]: the bytes of text that each token stands for."""
