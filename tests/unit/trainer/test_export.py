@@ -20,8 +20,10 @@ from tests.unit.trainer.builders import a_config, a_final, a_session, a_trial, r
 from tuning_trainer import models
 from tuning_trainer.artifacts.onnx_file import check_onnx
 from tuning_trainer.config import SettingError
-from tuning_trainer.engine import trial as trial_module
+from tuning_trainer.engine import training as training_module
 from tuning_trial import Session
+
+WEIGHTS = {"checkpoint", "weights", "config", "card", "card_json"}
 
 
 def exported(directory: Path, *formats: str, **parameters: Any) -> tuple[Any, Session]:
@@ -35,7 +37,7 @@ def exported(directory: Path, *formats: str, **parameters: Any) -> tuple[Any, Se
 def test_a_final_run_exports_what_the_study_asks_for(tmp_path: Path) -> None:
     config, session = exported(tmp_path, "Safetensors", "ONNX", data="digits", model="lenet", norm="batch", ema=0.9)
     files = session.snapshot().artifacts
-    assert files.keys() == {"checkpoint", "weights", "config", "safetensors", "onnx", "card", "card_json"}
+    assert files.keys() == {*WEIGHTS, "safetensors", "onnx", "evaluation"}
     state = torch.load(tmp_path / files["weights"], weights_only=True)
     tensors = load_file(tmp_path / files["safetensors"])
     assert tensors.keys() == state.keys()
@@ -62,9 +64,7 @@ def test_settings_may_ask_for_formats_and_for_every_trial(tmp_path: Path) -> Non
     asked = {"export": {"formats": ["safetensors"], "always": True}}
     code, session = ran(a_config(asked), a_session(tmp_path))
     assert code == 0
-    assert session.snapshot().artifacts.keys() == {
-        *("checkpoint", "weights", "config", "safetensors", "card", "card_json")
-    }
+    assert session.snapshot().artifacts.keys() == {*WEIGHTS, "safetensors"}
     assert ran(a_config({"export": {"formats": ["safetensors"]}}), a_session(tmp_path / "search"))[
         1
     ].snapshot().artifacts.keys() == {"checkpoint"}
@@ -126,7 +126,7 @@ class _Loop(nn.Module):
 def test_a_model_that_onnx_cannot_hold_is_refused_before_it_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(trial_module.models, "build", lambda *a, **k: _Loop())
+    monkeypatch.setattr(training_module.models, "build", lambda *a, **k: _Loop())
     code, session = ran(a_config(), a_final(tmp_path, final={"export": ["ONNX"]}))
     error = session.snapshot().error
     assert error is not None

@@ -13,7 +13,7 @@ from tests.unit.trainer.builders import CPU, a_config, a_final, a_session, a_tri
 from tuning_trainer import models
 from tuning_trainer.config import TrainerConfig
 from tuning_trainer.data.layout import Layout
-from tuning_trainer.engine import trial as trial_module
+from tuning_trainer.engine import training as training_module
 from tuning_trainer.engine.evaluate import Evaluator
 from tuning_trainer.engine.patience import Patience
 from tuning_trainer.metrics import evaluation
@@ -114,7 +114,7 @@ def test_a_loss_that_explodes_is_diverged() -> None:
 
 def test_running_out_of_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     # More than an address space holds: refused at once. A size that the machine might grant must never stand here.
-    monkeypatch.setattr(trial_module.models, "build", lambda *a, **k: torch.empty(2**50))
+    monkeypatch.setattr(training_module.models, "build", lambda *a, **k: torch.empty(2**50))
     code, reason, message = the_end(a_config())
     assert (code, reason) == (43, "OutOfMemory")
     assert "a smaller batch or model may help" in message
@@ -145,7 +145,7 @@ def test_a_checkpoint_of_another_configuration_is_invalid(tmp_path: Path) -> Non
 
 
 def test_an_error_nobody_foresaw_is_told_with_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial_module.models, "build", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr(training_module.models, "build", lambda *a, **k: 1 / 0)
     assert the_end(a_config()) == (1, "Exception", "ZeroDivisionError: division by zero")
 
 
@@ -188,7 +188,7 @@ def test_a_final_run_evaluates_the_test_part_once_and_exports(tmp_path: Path, mo
     names = {name.replace("val_", "test_") for name in CLASSIFICATION}
     assert report.final.keys() == names
     assert report.final["test_accuracy"] > 0.9
-    assert report.artifacts.keys() == {"checkpoint", "weights", "config", "card", "card_json"}
+    assert report.artifacts.keys() == {"checkpoint", "weights", "config", "evaluation", "card", "card_json"}
     described = json.loads((tmp_path / report.artifacts["config"]).read_text())
     assert described["data"]["samples"] == {"train": 142, "validation": 0}
     model = models.build(config.model, layout=Layout(**described["layout"]), outputs=described["outputs"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,21 +24,34 @@ def has_curves(task: Task) -> bool:
     return isinstance(task, Classification | Regression)
 
 
-def write_evaluation(directory: Path, *, part: str, task: Task, outputs: Tensor, targets: Tensor) -> dict[str, str]:
-    """Writes the model's `outputs` on `part` as curves; returns artifact name -> file name. Never encrypted: it holds
-    counts and shares; of a regression also single predictions. Raises OSError when the disk refuses.
+Judged = tuple[Task, Tensor, Tensor]
+"""A model's task, its outputs and the targets."""
+
+
+def write_evaluation(directory: Path, *, part: str, judged: Sequence[Judged]) -> dict[str, str]:
+    """Writes how one model, or that of each fold together, did on `part`; returns artifact name -> file
+    name. Never encrypted: it holds counts and shares; of a regression also single predictions. Raises OSError when the
+    disk refuses.
     """
-    body = {"v": 1, "part": part} | _body(task, outputs, targets)
+    body = {"v": 1, "part": part} | _body(judged)
     return {"evaluation": write_text(directory / FILE, json.dumps(_short(body), separators=(",", ":"))).name}
 
 
-def _body(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, Any]:
-    wanted = targets.cpu().numpy()
+def _body(judged: Sequence[Judged]) -> dict[str, Any]:
+    task = judged[0][0]
     if isinstance(task, Classification):
-        return curves.of_classes(outputs.double().softmax(dim=1).cpu().numpy(), wanted, task.classes)
+        probabilities = [outputs.double().softmax(dim=1).cpu().numpy() for _, outputs, _ in judged]
+        targets = [wanted.cpu().numpy() for _, _, wanted in judged]
+        return curves.of_classes(np.concatenate(probabilities), np.concatenate(targets), task.classes)
+    predicted, wanted = zip(*(_numbers(*each) for each in judged), strict=True)
+    return curves.of_numbers(np.concatenate(predicted), np.concatenate(wanted))
+
+
+def _numbers(task: Task, outputs: Tensor, targets: Tensor) -> tuple[curves.Floats, curves.Floats]:
+    """In their own unit: each fold has a scale of its own."""
     assert isinstance(task, Regression)
-    predicted = outputs.squeeze(1).double().cpu().numpy()
-    return curves.of_numbers(predicted * task.scale + task.mean, wanted.astype(np.float64) * task.scale + task.mean)
+    predicted = outputs.squeeze(1).double() * task.scale + task.mean
+    return predicted.cpu().numpy(), (targets.double() * task.scale + task.mean).cpu().numpy()
 
 
 def _short(value: Any) -> Any:

@@ -149,7 +149,43 @@ class Muon(_Optimizer):
     """Learning rate of AdamW for all that is no hidden matrix."""
 
 
+class ScheduleFreeSgd(_Optimizer):
+    """SGD that needs no schedule (Defazio et al., 2024): it averages its weights instead of lowering the rate.
+
+    What is evaluated and exported is the average. The running statistics of batch normalisation are those of the
+    weights that are trained, not of the average; use layer normalisation, or expect the evaluation to suffer a little.
+    """
+
+    name: Literal["schedule_free_sgd"] = "schedule_free_sgd"
+    lr: Rate = 0.1
+    """Learning rate; larger than that of SGD."""
+    momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """How far the point where gradients are taken lies towards the average."""
+    weight_decay: Decay = 0.0
+    """L2 penalty, added to the gradient."""
+
+
+class ScheduleFreeAdamW(_Optimizer):
+    """AdamW that needs no schedule (Defazio et al., 2024): it averages its weights instead of lowering the rate.
+
+    What is evaluated and exported is the average. The running statistics of batch normalisation are those of the
+    weights that are trained, not of the average; use layer normalisation, or expect the evaluation to suffer a little.
+    """
+
+    name: Literal["schedule_free_adamw"] = "schedule_free_adamw"
+    lr: Rate = 0.0025
+    """Learning rate."""
+    beta1: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """How far the point where gradients are taken lies towards the average."""
+    beta2: Momentum = 0.999
+    """Decay of the average of squared gradients."""
+    weight_decay: Decay = 0.0
+    """Added to the gradient as it is divided, times each weight."""
+    epsilon: Epsilon = 1e-8
+    """Added to the denominator."""
+
+
 Optimizer = Annotated[
-    Sgd | Adagrad | RmsProp | Adam | AdamW | NAdam | Lion | Muon,
+    Sgd | Adagrad | RmsProp | Adam | AdamW | NAdam | Lion | Muon | ScheduleFreeSgd | ScheduleFreeAdamW,
     Field(discriminator="name"),
 ]

@@ -74,7 +74,27 @@ class OneCycle(Section):
     """Factor at the end."""
 
 
+class Plateau(_Schedule):
+    """Multiplied by `gamma` when the metric of `train.monitor` has stopped getting better; counted in evaluations, as
+    torch's ReduceLROnPlateau counts epochs. A final run has no validation data and watches train_loss.
+    """
+
+    name: Literal["plateau"] = "plateau"
+    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Factor of each reduction."""
+    wait: Annotated[int, Field(ge=0, le=1_000_000)] = 10
+    """Evaluations without a better value that are let pass; the next one reduces the rate."""
+    threshold: Annotated[float, Field(ge=0, le=1)] = 1e-4
+    """By how much a value must be better."""
+    relative: bool = True
+    """Whether `threshold` is a share of the best value, or in the metric's own unit."""
+    cooldown: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Evaluations after a reduction that do not count."""
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Smallest factor."""
+
+
 Schedule = Annotated[
-    Constant | StepDecay | Exponential | Cosine | Polynomial | OneCycle,
+    Constant | StepDecay | Exponential | Cosine | Polynomial | OneCycle | Plateau,
     Field(discriminator="name"),
 ]

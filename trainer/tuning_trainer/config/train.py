@@ -32,5 +32,11 @@ class Train(Section):
     """Epochs between two evaluations and reports; the last epoch is always evaluated."""
     patience: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Evaluations without a better value before training ends early; null: never. Not used in role Final."""
+    restore_best: bool = False
+    """At the end, go back to the weights of the evaluation with the best value of `monitor`: they are reported once
+    more and exported. A final run has no validation data and keeps the last ones.
+    """
     monitor: Annotated[str, Field(pattern=r"^val_[a-z0-9_]+$")] | None = None
-    """The metric that `patience` watches; null: the first objective of the study, else val_loss."""
+    """The metric that `patience`, `restore_best` and the schedule `plateau` watch; null: the first objective of the
+    study, else val_loss.
+    """

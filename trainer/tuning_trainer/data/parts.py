@@ -6,7 +6,7 @@ for, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,9 @@ from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.folders import ImageFolder, Speech
 from tuning_trainer.config.graph import Graph
 from tuning_trainer.config.ratings import Ratings
+from tuning_trainer.config.split import TrainingSplit
 from tuning_trainer.config.text import Language, Text
+from tuning_trainer.data.folds import fold_of
 from tuning_trainer.data.layout import Layout
 from tuning_trainer.data.source import Encoding, Rows, Source
 from tuning_trainer.data.split import Divided, Parts, split
@@ -66,8 +68,11 @@ class Prepared:
     """What is drawn anew for each training batch, such as items that a user did not choose; None for nothing."""
 
 
-def prepare(data: settings.Data, *, final: bool, device: torch.device, pixels: bool = False) -> Prepared:
-    """Reads, splits and encodes; with `pixels`, images are given as they are, to be normalised batch by batch.
+def prepare(
+    data: settings.Data, *, final: bool, device: torch.device, pixels: bool = False, fold: int | None = None
+) -> Prepared:
+    """Reads, splits and encodes; with `pixels`, images are given as they are, to be normalised batch by batch; with
+    `fold`, the validation part is that one of `data.split.folds`.
 
     Raises `SettingError` for data that is missing, damaged or too small.
     """
@@ -85,6 +90,10 @@ def prepare(data: settings.Data, *, final: bool, device: torch.device, pixels: b
     else:
         classes, separate = source.classes is not None, separate_test is not None
         parts = split(source.targets, data.split, classes=classes, separate_test=separate)
+    if fold is not None:
+        if getattr(data, "validation_path", None):
+            raise SettingError("data.split.folds is set, but data.validation_path names the validation part; keep one")
+        parts = fold_of(parts, source.targets, data.split, fold=fold, classes=source.classes is not None)
     rows = np.concatenate([parts.train, parts.validation]) if final else parts.train
     if not final and not len(parts.validation):
         raise SettingError(
@@ -125,6 +134,14 @@ def prepare(data: settings.Data, *, final: bool, device: torch.device, pixels: b
         },
         tables={name: torch.from_numpy(table).to(device) for name, table in encoding.tables.items()},
     )
+
+
+def wanted_folds(data: settings.Data, *, final: bool) -> Sequence[int | None]:
+    """The folds of which the trial trains one model each; one model and no fold without cross-validation."""
+    split = data.split
+    if final or not isinstance(split, TrainingSplit) or split.folds is None:
+        return [None]
+    return range(split.folds) if split.fold is None else [split.fold]
 
 
 SeparateTest = Callable[[Encoding], tuple[npt.NDArray[Any], npt.NDArray[Any]]]

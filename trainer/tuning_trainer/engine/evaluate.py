@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tuning_trainer.data.parts import Part, Prepared
 from tuning_trainer.optim.average import Average
 from tuning_trainer.optim.loss import LossFunction
+from tuning_trainer.optim.schedule_free import ScheduleFree
 
 BATCH_VALUES = 16 * 2**20
 """Numbers of an evaluation batch, in or out; bounds memory, and small parts go through in one batch."""
@@ -28,7 +29,7 @@ class Evaluator:
         data: Prepared,
         loss: LossFunction,
         autocast: Callable[[], AbstractContextManager[object]],
-        average: Average | None = None,
+        average: Average | ScheduleFree | None = None,
     ) -> None:
         """With an `average`, that is what is evaluated."""
         self._model = model

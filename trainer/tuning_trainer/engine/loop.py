@@ -25,6 +25,7 @@ from tuning_trainer.optim.average import Average
 from tuning_trainer.optim.light import light_step
 from tuning_trainer.optim.loss import LossFunction
 from tuning_trainer.optim.schedule import Factor
+from tuning_trainer.optim.schedule_free import PROGRESS, ScheduleFree
 
 CHECK_EVERY = 256
 """Steps between two looks at whether the loss is still finite, in epochs longer than that."""
@@ -55,7 +56,7 @@ class Loop:
         loss: LossFunction,
         factor: Factor | None,
         adjust: Callable[[], None] | None,
-        average: Average | None = None,
+        average: Average | ScheduleFree | None = None,
         room: Room,
         scaler: Scaler | None = None,
         autocast: Callable[[], AbstractContextManager[object]],
@@ -154,7 +155,8 @@ class Loop:
         """Goes on from the `state` of another training: its weights and what its optimiser remembers, but the settings
         of this one. Begins at the last full epoch. An optimiser of another kind begins anew.
         """
-        own = [{name: value for name, value in group.items() if name != "params"} for group in self._groups()]
+        kept = {"params", *PROGRESS}
+        own = [{name: value for name, value in group.items() if name not in kept} for group in self._groups()]
         fresh = self._optimizer.state_dict()
         if _kind(fresh) == _kind(state["optimizer"]):
             self._optimizer.load_state_dict(state["optimizer"])
@@ -184,7 +186,7 @@ class Loop:
             group["lr"] = rate * factor
 
 
-def _states(parts: Mapping[str, Average | Scaler | None]) -> dict[str, Any]:
+def _states(parts: Mapping[str, Average | ScheduleFree | Scaler | None]) -> dict[str, Any]:
     return {name: part.state() for name, part in parts.items() if part is not None}
 
 

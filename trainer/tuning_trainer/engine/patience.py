@@ -6,13 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.train import Train
+from tuning_trainer.engine.watched import Watched
 from tuning_trial.environment import Objective
-
-_LOWER_IS_BETTER = frozenset(
-    {"val_loss", "val_mse", "val_mae", "val_log_loss", "val_calibration_error", "val_perplexity", "val_bits_per_byte"}
-)
 
 
 class Patience:
@@ -20,11 +16,7 @@ class Patience:
 
     def __init__(self, train: Train, objectives: Iterable[Objective]) -> None:
         self._limit = train.patience
-        first = next((o for o in objectives if o.metric.startswith("val_")), None)
-        self.metric = train.monitor or (first.metric if first else "val_loss")
-        self._maximize = self.metric not in _LOWER_IS_BETTER
-        if first is not None and first.metric == self.metric:
-            self._maximize = first.maximize
+        self._watched = Watched(train, objectives)
         self._best = -math.inf
         self._waited = 0
 
@@ -34,11 +26,7 @@ class Patience:
         """
         if self._limit is None:
             return False
-        if self.metric not in metrics:
-            raise SettingError(
-                f"train.monitor is {self.metric!r}, which is not reported; use one of {', '.join(metrics)}"
-            )
-        value = metrics[self.metric] if self._maximize else -metrics[self.metric]
+        value = self._watched.gain(metrics)
         if value > self._best:
             self._best, self._waited = value, 0
         else:

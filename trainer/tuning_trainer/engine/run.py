@@ -9,7 +9,7 @@ import torch
 
 from tuning_trainer import augment
 from tuning_trainer.config import SettingError, TrainerConfig
-from tuning_trainer.data.parts import prepare
+from tuning_trainer.data.parts import prepare, wanted_folds
 from tuning_trainer.engine import device as devices
 from tuning_trainer.engine.failures import DivergedError, StoppedError, is_out_of_memory
 from tuning_trainer.engine.trial import Trial
@@ -23,8 +23,11 @@ def run(config: TrainerConfig, session: Session) -> int:
         device = devices.choose(config.runtime)
         torch.manual_seed(config.seed)
         final, pixels = session.environment.role == "Final", augment.wants_pixels(config.augment)
-        data = prepare(config.data, final=final, device=device, pixels=pixels)
-        trial = Trial(config, session, data=data, device=device)
+        data, *others = [
+            prepare(config.data, final=final, device=device, pixels=pixels, fold=fold)
+            for fold in wanted_folds(config.data, final=final)
+        ]
+        trial = Trial(config, session, data=data, others=others, device=device)
         trial.resume()
         trial.train()
         trial.conclude()

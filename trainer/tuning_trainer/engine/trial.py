@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sys
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import torch
 
-from tuning_trainer import augment, models
 from tuning_trainer.artifacts.evaluation import has_curves, write_evaluation
 from tuning_trainer.artifacts.store import key_of
-from tuning_trainer.config import TrainerConfig
+from tuning_trainer.config import SettingError, TrainerConfig
+from tuning_trainer.config.schedule import Plateau as PlateauSettings
 from tuning_trainer.data.parts import Part, Prepared
-from tuning_trainer.engine.batches import Batches
+from tuning_trainer.engine import training
+from tuning_trainer.engine.best import Best
 from tuning_trainer.engine.checkpoint import Checkpoints, identity_of
-from tuning_trainer.engine.compiling import compiled
-from tuning_trainer.engine.device import autocast
-from tuning_trainer.engine.evaluate import Evaluator
 from tuning_trainer.engine.export import Export
 from tuning_trainer.engine.failures import DivergedError, StoppedError
-from tuning_trainer.engine.loop import Loop
-from tuning_trainer.engine.memory import Room
+from tuning_trainer.engine.folds import Folds, random_of, validate
 from tuning_trainer.engine.patience import Patience
-from tuning_trainer.engine.scaler import Scaler
-from tuning_trainer.models import held
-from tuning_trainer.optim import build as optimizers
-from tuning_trainer.optim import gradients, schedule
-from tuning_trainer.optim.average import Average
+from tuning_trainer.engine.training import Training
+from tuning_trainer.engine.watched import Watched
+from tuning_trainer.optim.plateau import Plateau
 from tuning_trial.session import Session
 
 
@@ -41,46 +35,41 @@ class Trial:
     `test_*` once.
     """
 
-    def __init__(self, config: TrainerConfig, session: Session, *, data: Prepared, device: torch.device) -> None:
-        """Builds model, optimiser and loop. Raises `SettingError` when settings do not fit the data."""
+    def __init__(
+        self,
+        config: TrainerConfig,
+        session: Session,
+        *,
+        data: Prepared,
+        others: Sequence[Prepared] = (),
+        device: torch.device,
+    ) -> None:
+        """Builds model, optimiser and loop; in cross-validation `data` is the first fold and `others` are the further
+        ones. Raises `SettingError` when settings do not fit the data.
+        """
         self._config = config
         self._session = session
         self._data = data
         self._device = device
-        loss_of = data.task.loss(config.loss)
-        self.module = models.build(config.model, layout=data.layout, outputs=data.task.outputs).to(device)
-        held.fill(self.module, data.tables)
-        model = compiled(self.module) if config.runtime.compile else self.module
-        changed = augment.build(config.augment, layout=data.layout, task=data.task)
-        batches = Batches(
-            data.train,
-            config.train.batch_size,
-            seed=config.seed,
-            normalize=data.normalize,
-            change=data.draw or changed,
-        )
-        weights = [p for p in self.module.parameters() if p.requires_grad]
-        average = Average(weights, config.train.ema) if config.train.ema else None
-        context = autocast(config.runtime, device)
-        optimizer = optimizers.build(config.optimizer, self.module)
-        self.loop = Loop(
-            model,
-            module=self.module,
-            optimizer=optimizer,
-            batches=batches,
-            loss=loss_of,
-            factor=schedule.factor(config.schedule, epochs=config.train.epochs, steps_per_epoch=len(batches)),
-            adjust=gradients.build(config.train, weights),
-            average=average,
-            room=Room(self.module, micro_batch=config.train.micro_batch, device=device),
-            scaler=Scaler(optimizer, device) if config.runtime.precision == "fp16" else None,
-            autocast=context,
-            should_stop=session.should_stop,
-        )
-        self._evaluate = Evaluator(
-            model, module=self.module, data=data, loss=loss_of, autocast=context, average=average
-        )
-        self._patience = Patience(config.train, session.environment.objectives)
+        environment = session.environment
+        watched = Watched(config.train, environment.objectives, validates=data.validation is not None)
+        self._plateau = None
+        if isinstance(config.schedule, PlateauSettings):
+            self._plateau = Plateau(config.schedule, maximize=watched.maximize)
+        self._trainings: list[Training] = []
+        random = []
+        for each in (data, *others):
+            torch.manual_seed(config.seed)  # each fold begins as it would alone
+            self._trainings.append(
+                training.build(config, data=each, device=device, plateau=self._plateau, should_stop=session.should_stop)
+            )
+            random.append(random_of(self._trainings[-1]))
+        first = self._trainings[0]
+        self.module, self._evaluate = first.module, first.evaluate
+        self.loop = Folds(self._trainings, random) if others else first.loop
+        self._watched = watched
+        self._best = Best(self._trainings, watched) if config.train.restore_best and data.validation else None
+        self._patience = Patience(config.train, environment.objectives)
         self._checkpoints = Checkpoints(
             session.checkpoint_dir() if session.environment.checkpoint_dir else None,
             identity=identity_of(config, role=session.environment.role, data=_sizes(data)),
@@ -92,6 +81,8 @@ class Trial:
         self._saved_step: int | None = None
         self._ended_early = False
         self._exports = data.validation is None or config.export.always
+        if self._exports and others:
+            raise SettingError("export.always is true, but data.split.folds trains several models; use one of the two")
         if self._exports:
             self._export().check()
         fidelity = session.environment.fidelity
@@ -107,6 +98,10 @@ class Trial:
             return
         self.loop.restore(state["loop"])
         self._patience.restore(state["patience"])
+        if self._plateau is not None:
+            self._plateau.restore(state["plateau"])
+        if self._best is not None:
+            self._best.restore(state["best"])
         self._session.restore(state["report"])
         self._train_loss = state["train_loss"]
         self._ended_early = state["ended_early"]
@@ -146,6 +141,10 @@ class Trial:
             rung = progress.epoch in self._rungs
             if rung or progress.epoch == epochs or progress.epoch % self._config.train.evaluate_every == 0:
                 metrics = self._report()
+                if self._plateau is not None:
+                    self._plateau.take(self._watched.value(metrics))
+                if self._best is not None:
+                    self._best.take(metrics)
                 self._ended_early = self._data.validation is not None and self._patience.exhausted(metrics)
             if progress.epoch < epochs and not self._ended_early:
                 if self._session.should_stop():
@@ -156,42 +155,38 @@ class Trial:
     def conclude(self) -> None:
         """Saves the end of the training; in role Final also exports it and evaluates the test part, once."""
         self._save()
+        if self._best is not None and self._best.put_back():
+            self._publish(self._best.metrics)
         export = self._export() if self._exports else None
         if export is not None:
-            with self._judged():
+            with self._trainings[0].judged():
                 export.weights()
         if self._data.validation is None and _wants_test(self._session.environment.final):
             test = self._data.test()
             self._publish({"train_loss": self._train_loss} | self._evaluate(test, "test"))
-            self._draw(test, "test")
+            self._draw("test", [(self._trainings[0], test)])
         if self._data.validation is not None and self._config.export.evaluation == "always":
-            self._draw(self._data.validation, "val")
+            self._draw("val", [(t, t.data.validation) for t in self._trainings if t.data.validation is not None])
         if export is not None:  # after the test: what cannot be exported must not cost what was found out
-            with self._judged():
+            with self._trainings[0].judged():
                 export.formats()
             export.card()
 
-    def _draw(self, part: Part, name: str) -> None:
-        """Leaves the curves of an evaluation."""
-        if self._config.export.evaluation != "never" and has_curves(self._data.task):
-            outputs = self._evaluate.predict(part.inputs)
-            written = write_evaluation(
-                self._session.checkpoint_dir(), part=name, task=self._data.task, outputs=outputs, targets=part.targets
-            )
-            for artifact, path in written.items():
-                self._session.artifact(artifact, path)
+    def _draw(self, name: str, parts: Sequence[tuple[Training, Part]]) -> None:
+        """Leaves the curves of an evaluation, over all folds."""
+        if self._config.export.evaluation == "never" or not has_curves(self._data.task):
+            return
+        judged = [(t.data.task, t.evaluate.predict(part.inputs), part.targets) for t, part in parts]
+        for artifact, path in write_evaluation(self._session.checkpoint_dir(), part=name, judged=judged).items():
+            self._session.artifact(artifact, path)
 
     def _export(self) -> Export:
         return Export(self.module, config=self._config, data=self._data, session=self._session)
 
-    def _judged(self) -> AbstractContextManager[None]:
-        """Inside, the model has the weights that are evaluated and kept."""
-        return contextlib.nullcontext() if self.loop.average is None else self.loop.average.in_place()
-
     def _report(self) -> dict[str, float]:
         metrics = {"train_loss": self._train_loss}
         if self._data.validation is not None:
-            metrics |= self._evaluate(self._data.validation, "val")
+            metrics |= validate(self._trainings)
         self._publish(metrics)
         if not math.isfinite(metrics.get("val_loss", 0.0)):
             raise DivergedError(f"val_loss is {metrics['val_loss']} after epoch {self.loop.progress.epoch}")
@@ -216,6 +211,10 @@ class Trial:
             "train_loss": self._train_loss,
             "ended_early": self._ended_early,
         }
+        if self._plateau is not None:
+            state["plateau"] = self._plateau.state()
+        if self._best is not None:
+            state["best"] = self._best.state()
         self._saved_at = time.monotonic()
         try:
             path = self._checkpoints.save(progress.step, state)

@@ -43,6 +43,11 @@ class Average:
             finally:
                 torch._foreach_copy_(list[Tensor](self._weights), kept)
 
+    def settle(self) -> None:
+        """Takes the model's weights for the average."""
+        with torch.no_grad():
+            torch._foreach_copy_(self._averages, [weight.detach() for weight in self._weights])
+
     def state(self) -> dict[str, Any]:
         """For the checkpoint."""
         return {"averages": [average.clone() for average in self._averages], "steps": self._steps}

@@ -55,6 +55,10 @@ def build(optimizer: settings.Optimizer, model: nn.Module) -> Optimizer:
                 decoupled_weight_decay=True,
                 foreach=True,
             )
+        case settings.ScheduleFreeSgd() | settings.ScheduleFreeAdamW():
+            from tuning_trainer.optim import schedule_free
+
+            return schedule_free.build(optimizer, groups)
         case settings.Lion():
             return Lion(groups, lr=optimizer.lr, betas=(optimizer.beta1, optimizer.beta2))
 

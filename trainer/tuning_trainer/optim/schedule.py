@@ -7,7 +7,14 @@ from collections.abc import Callable
 
 from tuning_trainer.config import schedule as settings
 
-_Warmed = settings.Constant | settings.StepDecay | settings.Exponential | settings.Cosine | settings.Polynomial
+_Warmed = (
+    settings.Constant
+    | settings.StepDecay
+    | settings.Exponential
+    | settings.Cosine
+    | settings.Polynomial
+    | settings.Plateau
+)
 
 Factor = Callable[[int], float]
 """Step from 0 -> factor on the learning rate for that step."""
@@ -53,7 +60,7 @@ def _half_cosine(share: float) -> float:
 
 def _decay(schedule: _Warmed, *, horizon: int, warmup: int, steps_per_epoch: int) -> Factor | None:
     match schedule:
-        case settings.Constant():
+        case settings.Constant() | settings.Plateau():
             return None
         case settings.StepDecay():
             gamma, every = schedule.gamma, schedule.every * steps_per_epoch
