@@ -125,7 +125,9 @@ class _Reader:
         maximize = objectives[0]["goal"] == "Maximize"
         decided_later = len(objectives) > 1 or "confirm" in spec.get("final", {})
         metric = "" if decided_later else objectives[0]["metric"]
-        return SpecSet(at, name, limits.get("parallel", 1), limits.get("trials"), metric, maximize)
+        return SpecSet(
+            at, name, limits.get("parallel", 1) + limits.get("queued", 0), limits.get("trials"), metric, maximize
+        )
 
 
 def _merged(base: Object, over: Object) -> Object:

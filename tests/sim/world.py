@@ -83,7 +83,7 @@ class World:
             history.SpecSet(
                 self.clock.now,
                 self.uid,
-                limits.parallel,
+                limits.parallel + limits.queued,
                 limits.trials,
                 objective.metric,
                 objective.goal is Goal.MAXIMIZE,

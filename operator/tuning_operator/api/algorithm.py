@@ -27,8 +27,10 @@ class TPESettings(Resource):
     candidates: int = Field(
         24, ge=1, le=10000, description="Candidates drawn for each suggestion, of which the best is taken."
     )
-    multivariate: bool = Field(
-        True, description="Model parameters together instead of one by one (Falkner et al., 2018)."
+    multivariate: bool | None = Field(
+        None,
+        description="Model parameters together (Falkner et al., 2018) instead of one by one. Default: together for one "
+        "objective, one by one for several.",
     )
 
 

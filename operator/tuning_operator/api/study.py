@@ -86,7 +86,12 @@ class Limits(Resource):
         "trial hour, where trials have no accelerator). Needs `algorithm.name: GP`, or `Auto` choosing it.",
     )
     queued: int = Field(
-        0, ge=0, le=500, description="Jobs created ahead of a free slot, so that they are bound the moment it frees."
+        0,
+        ge=0,
+        le=500,
+        description="Jobs created beyond `parallel`, so that the scheduler has some that wait and binds one in the "
+        "moment an accelerator frees. Write the number of accelerators as `parallel`: where there are more, these run "
+        "too. Trials are chosen the earlier the more of them wait. Nothing waits where trials run as processes.",
     )
 
 
@@ -185,7 +190,14 @@ class TrialSpec(Resource):
     )
     checkpoints: Checkpoints = Field(default_factory=Checkpoints, description="Where trials keep checkpoints.")
     replicates: Replicates | None = Field(None, description="Train each trial several times, one after the other.")
-    workers: int = Field(1, ge=1, le=1024, description="Pods of one trial that train together.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Pods of one trial that train together, one lost pod ends the attempt. They find each other by the "
+        "variables of `torchrun` (`MASTER_ADDR`, `RANK`, `PET_NNODES`, ...); pod 0 reports. Checkpoints of several "
+        "pods need a claim that many nodes can mount. Trials that run as processes have one worker.",
+    )
     retries: int = Field(
         2,
         ge=0,

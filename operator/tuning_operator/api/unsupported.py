@@ -5,7 +5,7 @@ Whoever builds a feature deletes its line here.
 
 from typing import Any
 
-from tuning_operator.api.rule import Rule, integer, word
+from tuning_operator.api.rule import Rule, word
 
 Value = dict[str, Any]
 
@@ -23,24 +23,8 @@ def _only(at: str, field: str, *supported: str) -> Rule:
     )
 
 
-def _at_most(at: str, field: str, most: int) -> Rule:
-    """Greater numbers do nothing."""
-    return Rule(
-        at,
-        f"self.{field} <= {most}",
-        lambda self: self[field] <= most,
-        f"{field} {{}} is not supported yet; write {most} or remove it",
-        (integer(field),),
-        field=field,
-    )
-
-
 def _or(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-NOT_YET: tuple[Rule, ...] = (
-    _at_most("spec.limits", "queued", 0),
-    _at_most("spec.trial", "workers", 1),
-    _only("spec.metrics", "source", "Auto", "Direct", "Logs"),
-)
+NOT_YET: tuple[Rule, ...] = (_only("spec.metrics", "source", "Auto", "Direct", "Logs"),)

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tuning_operator.api import names
-from tuning_operator.cluster.client import JOBS, TRIALS, Api, Kind, Object
+from tuning_operator.cluster import rendezvous
+from tuning_operator.cluster.client import JOBS, SERVICES, TRIALS, Api, Kind, Object
 from tuning_operator.cluster.errors import (
     AlreadyExistsError,
     ApiError,
@@ -135,6 +136,8 @@ class Actor:
         try:
             owner = owner_reference(names.TRIAL_KIND, name=seen.identity.name, uid=seen.identity.uid)
             job = job_for(study, seen.trial, attempt=action.attempt, owner=owner, settings=self._settings)
+            if study.spec.trial.workers > 1 and not known.named:
+                await self._name_pods(known, study)
             self._meters.slot_filled(known.uid)
             created = await self._create(JOBS, job, owner=seen.identity.uid)
         except (ForbiddenError, InvalidError, TemplateError, _NameConflictError) as error:
@@ -145,6 +148,12 @@ class Actor:
         if started is not None:
             self._store.put(started)
         return True
+
+    async def _name_pods(self, known: Known, study: Study) -> None:
+        """Before the first Job whose pods must find each other."""
+        owner = owner_reference(names.STUDY_KIND, name=study.name, uid=study.uid)
+        await self._create(SERVICES, rendezvous.service(study, owner=owner), owner=study.uid)
+        known.named = True
 
     async def _create(self, kind: Kind, body: Object, *, owner: str) -> Object:
         """Create, or find that this was done already. Somebody else's object under our name is left alone."""

@@ -118,7 +118,9 @@ class Collector:
                 continue
             late = read_at_the_end(spec)
             for pod in known.pods.values():
-                if not (_can_be_asked(pod) or (late and _has_ended(known, pod))) or known.recorded(pod.trial):
+                if pod.index or known.recorded(pod.trial):
+                    continue  # of pods that train together the first one has the values
+                if not (_can_be_asked(pod) or (late and _has_ended(known, pod))):
                     continue
                 name = known.uid, pod.identity.uid
                 seen.add(name)

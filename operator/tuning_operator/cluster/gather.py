@@ -11,6 +11,7 @@ from tuning_operator.api.sources import read_at_the_end
 from tuning_operator.api.trial import Role
 from tuning_operator.cluster.seen import JobSeen, PodSeen
 from tuning_operator.cluster.store import Attempt, Known, Looked
+from tuning_operator.cluster.together import together
 from tuning_operator.core.model import Run, RunState, Snapshot, Study, Trial
 from tuning_operator.search.types import Suggestion
 from tuning_operator.search.warmstart import Learned
@@ -65,17 +66,19 @@ def ledger(known: Known, suggestions: Mapping[int, Suggestion]) -> tuple[Trial, 
 def runs_of(known: Known, *, late: bool = False) -> dict[Attempt, Run]:
     """Every attempt of which something is seen. `late`: values are complete only some time after an end."""
     jobs = {(job.trial, job.attempt): job for job in known.jobs.values() if _ours(known, job)}
-    pods: dict[Attempt, PodSeen] = {}
+    pods: dict[Attempt, dict[int, PodSeen]] = {}
     for pod in known.pods.values():
         attempt = pod.trial, pod.attempt
         job = jobs.get(attempt)
         if job is not None and pod.identity.owner_uid != job.identity.uid:
             continue  # of a Job that had this name before
-        if attempt not in pods or _rank(pod) > _rank(pods[attempt]):
-            pods[attempt] = pod
+        workers = pods.setdefault(attempt, {})
+        if pod.index not in workers or _rank(pod) > _rank(workers[pod.index]):
+            workers[pod.index] = pod
     runs = {}
     for attempt in jobs.keys() | pods.keys():
-        job, found = jobs.get(attempt), pods.get(attempt)
+        job, workers = jobs.get(attempt), pods.get(attempt)
+        found = None if workers is None else together(workers, job)
         run = _of_pod(found, job) if found is not None else _of_job(jobs[attempt], known.refused)
         looked = known.looked.get(attempt, Looked())
         if late and found is not None and not looked.complete and _to_be_read(found):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tuning_operator.api import names
+from tuning_operator.cluster import rendezvous
 from tuning_operator.cluster.environment import CHECKPOINT_DIR, PARENT_DIR, parent_of, variables
 from tuning_operator.core.model import Study, Trial
 from tuning_operator.core.naming import job_name, trial_name
@@ -185,7 +186,10 @@ def _keep_promises(job: Object, *, study: Study, number: int, attempt: int, owne
     if metadata.get("annotations"):
         job["metadata"]["annotations"] = metadata["annotations"]
     spec: Any = job["spec"]
-    spec |= {"backoffLimit": 0, "podReplacementPolicy": "Failed", "parallelism": 1, "completions": 1}
+    workers = study.spec.trial.workers
+    spec |= {"backoffLimit": 0, "podReplacementPolicy": "Failed", "parallelism": workers, "completions": workers}
+    if workers > 1:
+        spec["completionMode"] = "Indexed"
     spec.setdefault("ttlSecondsAfterFinished", KEPT_SECONDS)
     # With backoffLimit 0 every failed pod fails its Job; these rules let the Job say at once which kind it was.
     spec.setdefault(
@@ -200,3 +204,5 @@ def _keep_promises(job: Object, *, study: Study, number: int, attempt: int, owne
     template = spec["template"]
     template["metadata"] = merged(template.get("metadata") or {}, {"labels": ours})
     template["spec"]["restartPolicy"] = "Never"
+    if workers > 1:
+        rendezvous.join(template["spec"], study=study, job=job["metadata"]["name"])

@@ -19,6 +19,7 @@ from tuning_trial.report import Report
 
 Object = Mapping[str, Any]
 
+INDEX_LABEL: Final = "batch.kubernetes.io/job-completion-index"
 _NORMAL_WAITING: Final = {"", "ContainerCreating", "PodInitializing"}
 _MEANINGLESS: Final = {"Error", "Completed"}
 _LOST_REASONS: Final = {"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "UnexpectedAdmissionError"}
@@ -67,6 +68,8 @@ class JobSeen:
     ended_at: float | None = None
     reason: str = ""
     message: str = ""
+    workers: int = 1
+    """Pods that train together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class PodSeen:
     trial: int
     attempt: int
     created_at: float
+    index: int = 0
+    """Which of the pods that train together; the first one reports."""
     deleting: bool = False
     running: bool = False
     ended: bool = False
@@ -165,6 +170,7 @@ def job_seen(raw: Object) -> JobSeen | None:
         ended_at=unix((failed or conditions.get("Complete") or {}).get("lastTransitionTime")),
         reason=str((failed or {}).get("reason") or ""),
         message=str((failed or {}).get("message") or "")[:_MESSAGE_MAX],
+        workers=int(spec.get("completions") or 1),
     )
 
 
@@ -182,6 +188,7 @@ def pod_seen(raw: Object) -> PodSeen | None:
         "trial": numbers[0],
         "attempt": numbers[1],
         "created_at": unix(metadata.get("creationTimestamp")) or 0.0,
+        "index": int((metadata.get("labels") or {}).get(INDEX_LABEL) or 0),
         "deleting": "deletionTimestamp" in metadata,
         "started_at": unix(begun.get("startedAt")),
         "container": next((str(each.get("name") or "") for each in spec.get("containers") or ()), ""),

@@ -50,6 +50,8 @@ class Known:
     problems: dict[int, StartProblem] = field(default_factory=dict)
     listed_at: float | None = None
     """Monotonic time of the last complete list of trials, Jobs and pods."""
+    named: bool = False
+    """The Service by which pods of one trial find each other is there."""
     extra: Any = None
     """What the worker remembers of this study; gone with it."""
 

@@ -29,6 +29,15 @@ def job_name(trial_name: str, attempt: int) -> str:
     return _label(trial_name)[: MAX - len(tail)].rstrip("-") + tail
 
 
+def service_name(study_name: str, uid: str) -> str:
+    """`digits-lenet-3f9a1c`: of what the pods of a study's trials find each other by."""
+    tail = f"-{_digest(study_name, uid)}"
+    label = _label(study_name)
+    # Services have begun with a letter for longer than they have not had to.
+    label = label if label[0].isalpha() else f"s-{label}"
+    return label[: MAX - len(tail)].rstrip("-") + tail
+
+
 def _label(text: str) -> str:
     """The characters of a DNS label; what is lost here, the digest tells apart."""
     cleaned = "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-")

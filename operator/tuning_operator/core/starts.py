@@ -42,7 +42,7 @@ def starts(
     snapshot: Snapshot, desk: Desk, *, tally: Tally, search: Search, end: End | None, hindered: Hindrances
 ) -> Starts:
     limits = snapshot.study.spec.limits
-    found = Starts(free=limits.parallel - desk.view.live)
+    found = Starts(free=limits.parallel + limits.queued - desk.view.live)
     if snapshot.invalid or snapshot.study.spec.suspend:
         return found
     _continue(found, desk, hindered)

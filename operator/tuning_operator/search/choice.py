@@ -41,18 +41,21 @@ def choose(space: Space, spec: StudySpec) -> Choice:
     if trials is not None and trials <= max(startup, parallel) and not spec.warm_start:
         return Choice(AlgorithmName.RANDOM, f"{trials} trials, {parallel} at once, are too few for a model")
     points = "infinitely many" if size is None else str(size)
-    if len(spec.objectives) > 1 or spec.fidelity is not None or len(space.axes) > _MOST_AXES:
+    if spec.fidelity is not None or len(space.axes) > _MOST_AXES:
         return Choice(
             AlgorithmName.TPE, f"the space has {points} points: a model learns from results after {startup} random ones"
         )
     most = (algorithm.gp or GPSettings()).max_trials
+    several = len(spec.objectives) > 1
     # An end for want of improvement asks what each of the last suggestions promised; only the process says.
-    partner = AlgorithmName.TPE if spec.limits.min_improvement is None else None
+    partner = None if several or spec.limits.min_improvement is not None else AlgorithmName.TPE
     turns = "" if partner is None else f", and {partner} for every third trial"
     later = "" if trials is not None and trials <= most else f"; beyond {most} results TPE alone"
+    aims = f"{len(spec.objectives)} objectives" if several else "one objective"
+    processes = "a Gaussian process for each" if several else "a Gaussian process"
     return Choice(
         AlgorithmName.GP,
-        f"one objective over {len(space.axes)} parameters, {points} points: a Gaussian process{turns}{later}",
+        f"{aims} over {len(space.axes)} parameters, {points} points: {processes}{turns}{later}",
         partner,
     )
 

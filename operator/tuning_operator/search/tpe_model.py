@@ -54,7 +54,9 @@ class Model:
         seed: int,
     ) -> None:
         self._space = space
-        self._groups = _groups(space, together=settings.multivariate)
+        self._groups = _groups(
+            space, together=len(goals) == 1 if settings.multivariate is None else settings.multivariate
+        )
         self._sampler = TPESampler(
             seed=seed, multivariate=True, constant_liar=True, n_startup_trials=0, n_ei_candidates=settings.candidates
         )

@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.cluster.builders import a_spec, a_study
 from tuning_operator.api.trial import Role
+from tuning_operator.cluster import rendezvous
 from tuning_operator.cluster.jobs import JobSettings, job_for, owner_reference
 from tuning_operator.core.model import Replicate, Study, Trial
 from tuning_operator.core.naming import job_name, trial_name
@@ -271,3 +272,40 @@ def test_every_replicate_begins_with_a_folder_of_its_own() -> None:
     jobs = [a_job(study, attempt=done, replicates=done) for done in (0, 1, 2)]
     assert len({mounts_of(job)["/checkpoint"]["subPath"] for job in jobs}) == 3
     assert [env_of(job)["TUNING_REPLICATE"] for job in jobs] == ["0", "1", "2"]
+
+
+def test_pods_that_train_together_get_names_and_what_torchrun_reads() -> None:
+    study = templated(workers=3, accelerator={"count": 1})
+    job = a_job(study)
+    service = rendezvous.service(study, owner=OWNER)
+
+    assert {key: job["spec"][key] for key in ("completionMode", "parallelism", "completions", "backoffLimit")} == {
+        "completionMode": "Indexed", "parallelism": 3, "completions": 3, "backoffLimit": 0,
+    }  # fmt: skip
+    assert pod_of(job)["subdomain"] == service["metadata"]["name"]
+    assert service["spec"]["selector"].items() <= job["spec"]["template"]["metadata"]["labels"].items()
+    env = {entry["name"]: entry for entry in pod_of(job)["containers"][0]["env"]}
+    first = f"{job['metadata']['name']}-0.{service['metadata']['name']}"
+    assert (env["MASTER_ADDR"]["value"], env["PET_MASTER_ADDR"]["value"]) == (first, first)
+    assert (env["WORLD_SIZE"]["value"], env["PET_NNODES"]["value"], env["PET_NPROC_PER_NODE"]["value"]) == (
+        "3",
+        "3",
+        "1",
+    )
+    index = {"fieldRef": {"fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
+    assert env["RANK"]["valueFrom"] == env["PET_NODE_RANK"]["valueFrom"] == index
+
+
+def test_a_pod_of_several_processes_leaves_ranks_to_torchrun_and_templates_keep_their_own_words() -> None:
+    container = {"name": "main", "image": "x", "env": [{"name": "PET_MASTER_PORT", "value": "1234"}]}
+    job = a_job(templated({"containers": [container]}, workers=2, accelerator={"count": 4}))
+    env = {entry["name"]: entry.get("value") for entry in pod_of(job)["containers"][0]["env"]}
+    assert (env["PET_NPROC_PER_NODE"], env["PET_MASTER_PORT"], env["MASTER_PORT"]) == ("4", "1234", "29500")
+    assert not {"RANK", "WORLD_SIZE"} & env.keys()
+
+
+def test_one_pod_has_nobody_to_find() -> None:
+    job = a_job(templated())
+    assert "subdomain" not in pod_of(job)
+    assert "completionMode" not in job["spec"]
+    assert "RANK" not in env_of(job)
