@@ -6,6 +6,7 @@ namespace/name; a study that is re-created under its name needs a history of its
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -27,7 +28,7 @@ from tests.history import (
 OPERATOR = "tuning-operator"
 OURS = {
     "create tuningtrials", "patch tuningtrials/status", "patch tuningstudies/status", "create jobs", "delete jobs",
-    "create events", "patch events", "create leases", "update leases",
+    "create events", "patch events", "create leases", "update leases", "create services",
 }  # fmt: skip
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
@@ -48,7 +49,10 @@ class _Reader:
         self.studies: dict[str, str] = {}
         """By trial."""
         self.jobs: dict[str, tuple[str, int, int]] = {}
-        self.with_pod: set[str] = set()
+        self.pods: Counter[str] = Counter()
+        """Created for each Job."""
+        self.ended: dict[str, set[str]] = {}
+        """Pods of each Job that are done or gone."""
         self.specs: dict[str, Object] = {}
 
     def read(self, events: Iterable[Object]) -> Iterator[Fact]:
@@ -92,7 +96,7 @@ class _Reader:
             run = labels["tuning.study/study"], int(labels["tuning.study/trial"]), int(labels["tuning.study/attempt"])
             self.jobs[body["metadata"]["name"]] = run
             yield RunCreated(at, by, *run)
-        elif what == "delete jobs" and ref["name"] not in self.with_pod and ref["name"] in self.jobs:
+        elif what == "delete jobs" and not self.pods[ref["name"]] and ref["name"] in self.jobs:
             yield RunGone(at, *self.jobs[ref["name"]])
 
     def _others(self, event: Object, what: str, at: float) -> Iterator[Fact]:
@@ -106,11 +110,19 @@ class _Reader:
             yield TrialVanished(at, self.studies[ref["name"]], self.numbers[ref["name"]])
         elif what == "create pods":
             for owner in body.get("metadata", {}).get("ownerReferences", []):
-                self.with_pod.add(owner["name"])
+                self.pods[owner["name"]] += 1
         elif what in ("patch pods/status", "delete pods") and self._ends(what, body, agent):
-            job = ref["name"].rpartition("-")[0]
-            if job in self.jobs:
-                yield RunGone(at, *self.jobs[job])
+            job = self._job(ref["name"])
+            if job is not None:
+                ended = self.ended.setdefault(job, set())
+                ended.add(ref["name"])
+                if len(ended) >= self.pods[job]:
+                    yield RunGone(at, *self.jobs[job])
+
+    def _job(self, pod: str) -> str | None:
+        """`JOB-RANDOM`, or `JOB-INDEX-RANDOM` where several train together."""
+        name = pod.rpartition("-")[0]
+        return next((job for job in (name, name.rpartition("-")[0]) if job in self.jobs), None)
 
     def _ends(self, what: str, body: Object, agent: str) -> bool:
         """The kubelet's last word: the status with which a pod ends, or the delete with which it is gone."""

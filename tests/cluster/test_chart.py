@@ -30,6 +30,7 @@ NEEDED = [
     ("delete", "batch", "jobs"),
     ("watch", "", "pods"),
     ("get", "", "configmaps"),
+    ("create", "", "services"),
     ("create", "events.k8s.io", "events"),
 ]
 TOO_MUCH = [
@@ -42,6 +43,8 @@ TOO_MUCH = [
     ("create", "", "pods/exec"),
     ("get", "", "secrets"),
     ("list", "", "configmaps"),
+    ("delete", "", "services"),
+    ("patch", "", "services"),
 ]
 LEASE = ("create", "coordination.k8s.io", "leases")
 
