@@ -77,8 +77,8 @@ def runs_of(known: Known, *, late: bool = False) -> dict[Attempt, Run]:
             workers[pod.index] = pod
     runs = {}
     for attempt in jobs.keys() | pods.keys():
-        job, workers = jobs.get(attempt), pods.get(attempt)
-        found = None if workers is None else together(workers, job)
+        job = jobs.get(attempt)
+        found = together(pods[attempt], job) if attempt in pods else None
         run = _of_pod(found, job) if found is not None else _of_job(jobs[attempt], known.refused)
         looked = known.looked.get(attempt, Looked())
         if late and found is not None and not looked.complete and _to_be_read(found):
