@@ -42,7 +42,7 @@ def config(directory: Path, name: str, /, *, language: bool = False, **settings:
     data: dict[str, Any] = {"name": "text", "path": str(directory / "texts.csv"), "length": 24}
     if language:
         data = {"name": "language", "path": str(directory / "text.txt"), "window": 24}
-    model = {"name": "pretrained", "path": str(directory / name), **settings.pop("model", {})}
+    model = {"name": "pretrained", "directory": str(directory / name), **settings.pop("model", {})}
     train = {"epochs": 2, "batch_size": 12}
     return a_config({"data": {**data, **settings.pop("data", {})}, "model": model, "train": train, **settings})
 
@@ -94,7 +94,7 @@ def test_the_loss_of_a_language_model_is_that_of_transformers(name: str, directo
 
 def test_a_pretrained_model_brings_its_tokenizer(directory: Path) -> None:
     settings = config(directory, "bert")
-    assert settings.data.vocabulary == TokenizerVocabulary(path=str(directory / "bert"))  # type: ignore[union-attr]
+    assert settings.data.vocabulary == TokenizerVocabulary(file=str(directory / "bert"))  # type: ignore[union-attr]
     inputs = a_trial(settings)._data.train.inputs
     assert (inputs[:, 0] == SPECIAL["bos_token_id"] + 1).all()
     ends = (inputs != 0).sum(dim=1) - 1
@@ -214,7 +214,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "a text longer than the model reads": (
         "llama",
         {"data": {"length": 128}},
-        "data.length makes samples of 128 tokens, the model of model.path reads 64; reduce it",
+        "data.length makes samples of 128 tokens, the model of model.directory reads 64; reduce it",
     ),
     "layers that the model does not have": (
         "llama",
@@ -224,7 +224,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "an encoder as a language model": (
         "bert",
         {"language": True},
-        "model.path holds a model that sees later tokens, which is no language model; use another",
+        "model.directory holds a model that sees later tokens, which is no language model; use another",
     ),
     "a rank without LoRA": (
         "bert",
@@ -237,7 +237,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
 @pytest.mark.parametrize(("name", "settings", "told"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_cannot_be_used_is_told(name: str, settings: dict[str, Any], told: str, directory: Path) -> None:
     text = json.dumps(settings).replace(
-        '"VOCABULARY"', json.dumps({"name": "tokenizer", "path": str(directory / "bert")})
+        '"VOCABULARY"', json.dumps({"name": "tokenizer", "file": str(directory / "bert")})
     )
     with pytest.raises(SettingError) as raised:
         a_trial(config(directory, name, **json.loads(text)))
@@ -246,7 +246,7 @@ def test_what_cannot_be_used_is_told(name: str, settings: dict[str, Any], told: 
 
 def test_images_and_weights_that_could_hold_code_are_refused(directory: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"model.name is 'pretrained' but data.name is 'digits'; it reads data text"):
-        a_config({"data": "digits", "model": {"name": "pretrained", "path": str(directory / "bert")}})
+        a_config({"data": "digits", "model": {"name": "pretrained", "directory": str(directory / "bert")}})
     copied = tmp_path / "bert"
     copied.mkdir()
     for file in (directory / "bert").glob("*.json"):
@@ -255,7 +255,7 @@ def test_images_and_weights_that_could_hold_code_are_refused(directory: Path, tm
     with pytest.raises(SettingError, match="has no safetensors file, the only format of weights that is read"):
         a_trial(config(directory, str(copied)))
     (copied / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(SettingError, match=r"model.path: .* cannot be used for this data"):
+    with pytest.raises(SettingError, match=r"model.directory: .* cannot be used for this data"):
         a_trial(config(directory, str(copied)))
 
 
@@ -263,7 +263,7 @@ def test_a_tokenizer_of_another_layout_is_read_by_transformers(directory: Path, 
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "licen", "##ce", "return"]
     (tmp_path / "vocab.txt").write_text("\n".join(names))
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
-    own = {"vocabulary": {"name": "tokenizer", "path": str(tmp_path)}}
+    own = {"vocabulary": {"name": "tokenizer", "file": str(tmp_path)}}
     inputs = a_trial(config(directory, "bert", data=own))._data.train.inputs
     assert set(inputs.unique().tolist()) <= set(range(10))
     assert (inputs[:, 0] == 3).all()

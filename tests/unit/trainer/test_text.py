@@ -121,7 +121,7 @@ def a_tokenizer(path: Path) -> Path:
 @pytest.mark.parametrize("whole_directory", [False, True], ids=["a file", "a directory"])
 def test_a_ready_tokenizer_keeps_its_marks_when_it_cuts(whole_directory: bool, tmp_path: Path) -> None:
     path = a_tokenizer(tmp_path / "tokenizer.json")
-    words = vocabulary.learn(TokenizerVocabulary(path=str(tmp_path if whole_directory else path)), ["one two"])
+    words = vocabulary.learn(TokenizerVocabulary(file=str(tmp_path if whole_directory else path)), ["one two"])
     assert words.size == 7
     assert [row.tolist() for row in words.encode(["one two three", "four"], 4)] == [[2, 4, 5, 3], [2, 1, 3]]
     assert words.stream("one four").tolist() == [4, 1]
@@ -132,7 +132,7 @@ def test_a_ready_tokenizer_keeps_its_marks_when_it_cuts(whole_directory: bool, t
 def test_a_tokenizer_of_bytes_tells_the_length_of_each_token(tmp_path: Path) -> None:
     learned = vocabulary.learn(BpeVocabulary(size=300), [documentation()[:5000]])
     (tmp_path / "tokenizer.json").write_text(learned.description["tokenizer"])
-    ready = vocabulary.learn(TokenizerVocabulary(path=str(tmp_path)), [])
+    ready = vocabulary.learn(TokenizerVocabulary(file=str(tmp_path)), [])
     assert np.array_equal(ready.lengths, learned.lengths)
 
 
@@ -217,8 +217,8 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "a tokenizer that is not there": (
         "a.csv",
         b"text,label\n" + GOOD,
-        {"vocabulary": {"name": "tokenizer", "path": "/nowhere/at/all"}},
-        "data.vocabulary.path is '/nowhere/at/all', where there is nothing; mount the tokenizer there",
+        {"vocabulary": {"name": "tokenizer", "file": "/nowhere/at/all"}},
+        "data.vocabulary.file is '/nowhere/at/all', where there is nothing; mount the tokenizer there",
     ),
 }
 
@@ -240,8 +240,8 @@ def test_an_empty_class_folder_is_told(tmp_path: Path) -> None:
 def test_a_damaged_tokenizer_is_told(tmp_path: Path) -> None:
     written(tmp_path / "tokenizer.json", b"{}")
     path = as_csv(tmp_path / "a.csv", ROWS)
-    with pytest.raises(SettingError, match=r"data.vocabulary.path: .* holds no tokenizer that can be read"):
-        the_data(config(path, vocabulary={"name": "tokenizer", "path": str(tmp_path)}))
+    with pytest.raises(SettingError, match=r"data.vocabulary.file: .* holds no tokenizer that can be read"):
+        the_data(config(path, vocabulary={"name": "tokenizer", "file": str(tmp_path)}))
 
 
 def test_a_label_that_training_does_not_know_is_told(tmp_path: Path) -> None:

@@ -22,5 +22,5 @@ def matched(config: TrainerConfig) -> TrainerConfig:
             f"data.vocabulary.name is {data.vocabulary.name!r}, but a pretrained model knows only its own tokens; use "
             "auto or tokenizer"
         )
-    own = TokenizerVocabulary(path=model.path)
+    own = TokenizerVocabulary(file=model.directory)
     return config.model_copy(update={"data": data.model_copy(update={"vocabulary": own})})

@@ -46,7 +46,7 @@ class Pretrained(Section):
     """
 
     name: Literal["pretrained"] = "pretrained"
-    path: Path
+    directory: Path
     """The mounted directory."""
     adaptation: Adaptation = FullAdaptation()
     """What is trained."""

@@ -38,7 +38,7 @@ class TokenizerVocabulary(Section):
     """A ready tokenizer."""
 
     name: Literal["tokenizer"] = "tokenizer"
-    path: Path
+    file: Path
     """The mounted `tokenizer.json`, or a directory of a pretrained model."""
 
 

@@ -46,7 +46,7 @@ def learn(vocabulary: settings.Vocabulary, texts: Sequence[str]) -> Vocabulary:
         case settings.BpeVocabulary():
             return _of_tokenizer(_learned(texts, vocabulary.size), texts, name="bpe", size=vocabulary.size)
         case settings.TokenizerVocabulary():
-            return _of_tokenizer(_ready(Path(vocabulary.path)), texts, name="tokenizer")
+            return _of_tokenizer(_ready(Path(vocabulary.file)), texts, name="tokenizer")
         case _:
             return _bytes()
 
@@ -91,7 +91,7 @@ def _ready(path: Path) -> Any:
 
     file = path / "tokenizer.json" if path.is_dir() else path
     if not path.exists():
-        raise SettingError(f"data.vocabulary.path is {str(path)!r}, where there is nothing; mount the tokenizer there")
+        raise SettingError(f"data.vocabulary.file is {str(path)!r}, where there is nothing; mount the tokenizer there")
     try:
         if file.is_file():
             return Tokenizer.from_file(str(file))
@@ -100,7 +100,7 @@ def _ready(path: Path) -> Any:
         return AutoTokenizer.from_pretrained(path, local_files_only=True).backend_tokenizer
     except Exception as error:  # tokenizers raises bare Exceptions
         told = " ".join(str(error).split())[:300]
-        raise SettingError(f"data.vocabulary.path: {path} holds no tokenizer that can be read: {told}") from None
+        raise SettingError(f"data.vocabulary.file: {path} holds no tokenizer that can be read: {told}") from None
 
 
 def _of_tokenizer(tokenizer: Any, texts: Sequence[str], *, name: str, size: int | None = None) -> Vocabulary:

@@ -77,11 +77,13 @@ def _frozen_may_be_missing(module: nn.Module, keys: Any) -> None:
 
 def _load(model: Settings, *, causal: bool, outputs: int) -> tuple[Any, frozenset[str]]:
     """The network of the directory, and the names of its weights that are new."""
-    path = Path(model.path)
+    path = Path(model.directory)
     if not (path / "config.json").is_file():
-        raise SettingError(f"model.path is {model.path!r}, where there is no config.json; mount the model's directory")
+        raise SettingError(
+            f"model.directory is {model.directory!r}, where there is no config.json; mount the model's directory"
+        )
     if not any(path.glob("*.safetensors")):
-        raise SettingError(f"model.path: {path} has no safetensors file, the only format of weights that is read")
+        raise SettingError(f"model.directory: {path} has no safetensors file, the only format of weights that is read")
     import transformers
     from safetensors import SafetensorError
 
@@ -102,11 +104,11 @@ def _load(model: Settings, *, causal: bool, outputs: int) -> tuple[Any, frozense
         network, info = kind.from_pretrained(path, **options)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         told = " ".join(str(error).split())[:300]
-        raise SettingError(f"model.path: {path} cannot be used for this data: {told}") from None
+        raise SettingError(f"model.directory: {path} cannot be used for this data: {told}") from None
     mismatched = {name if isinstance(name, str) else name[0] for name in info["mismatched_keys"]}
     new = frozenset(info["missing_keys"]) | mismatched
     if new:
-        print(f"tuning_trainer: new weights, not in model.path: {', '.join(sorted(new)[:8])}", flush=True)
+        print(f"tuning_trainer: new weights, not in model.directory: {', '.join(sorted(new)[:8])}", flush=True)
     return network, new
 
 
@@ -115,12 +117,14 @@ def _check(config: Any, model: Settings, layout: Layout) -> None:
     words = config.get_text_config().vocab_size
     if count > words:
         raise SettingError(
-            f"data.vocabulary has {count} tokens, the model of model.path {words}; use the model's own tokenizer"
+            f"data.vocabulary has {count} tokens, the model of model.directory {words}; use the model's own tokenizer"
         )
     most = getattr(config.get_text_config(), "max_position_embeddings", None)
     if most and length > most:
         field = "data.window" if layout.causal else "data.length"
-        raise SettingError(f"{field} makes samples of {length} tokens, the model of model.path reads {most}; reduce it")
+        raise SettingError(
+            f"{field} makes samples of {length} tokens, the model of model.directory reads {most}; reduce it"
+        )
 
 
 def _special(config: Any, names: tuple[str, ...]) -> int:
@@ -169,4 +173,6 @@ def _check_order(module: Pretrained, layout: Layout) -> None:
         changes = (module(ours) - module(theirs)).abs()[0].amax(dim=1)
     module.train(training)
     if changes[:-1].max() > 1e-4 * changes[-1]:
-        raise SettingError("model.path holds a model that sees later tokens, which is no language model; use another")
+        raise SettingError(
+            "model.directory holds a model that sees later tokens, which is no language model; use another"
+        )
