@@ -46,6 +46,9 @@ def test_the_example_runs_to_its_end_and_leaves_a_report(example: Path, tmp_path
     if example.stem == "digits-lenet":
         assert {"safetensors", "onnx", "card"} <= done.status["final"]["artifacts"].keys()
         assert 'license: "Apache-2.0"' in Path(done.json["files"]["card"]).read_text()
+    if example.stem == "cross-validation":
+        metrics = done.status["best"]["metrics"]
+        assert 0 <= metrics["val_accuracy_std"] <= 0.05
     if example.stem == "digits-asha":
         assert_it_climbed(done)
     if example.stem == "digits-lenet":

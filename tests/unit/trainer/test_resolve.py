@@ -70,7 +70,10 @@ def test_settings_of_a_member_that_a_parameter_did_not_choose_are_left_out() -> 
         pytest.param({}, {"batch_size": "ful"}, ["'ful'", "valid integer", "'full'"], id="a wrong word"),
         pytest.param({}, {"lr": 1.0, "optimizer.lr": 1.0}, ["'lr'", "'optimizer.lr'", "both set"], id="twice the same"),
         pytest.param(
-            {}, {"momentum": 0.9}, ["no effect with optimizer adam", "rmsprop, sgd"], id="no effect, parameter"
+            {},
+            {"momentum": 0.9},
+            ["no effect with optimizer adam", "rmsprop, schedule_free_sgd, sgd"],
+            id="no effect, parameter",
         ),
         pytest.param(
             {"optimizer": {"momentum": 0.9}}, {}, ["optimizer.momentum is 0.9", "no effect"], id="no effect, setting"

@@ -48,7 +48,7 @@ def test_a_row_says_what_a_study_needs_to_know() -> None:
     momentum = document["settings"]["optimizer.momentum"]
     assert momentum["type"] == ["number"]
     assert (momentum["minimum"], momentum["exclusiveMaximum"]) == (0, 1)
-    assert momentum["members"] == {"optimizer": ["muon", "rmsprop", "sgd"]}
+    assert momentum["members"] == {"optimizer": ["muon", "rmsprop", "schedule_free_sgd", "sgd"]}
     batch = document["settings"]["train.batch_size"]
     assert (batch["type"], batch["minimum"], batch["choices"]) == (["integer", "string"], 1, ["full"])
     assert document["settings"]["data.name"]["required"]

@@ -10,6 +10,7 @@ from tuning_trainer.config.base import Section
 from tuning_trainer.config.folders import ImageFolder, Speech
 from tuning_trainer.config.graph import Graph
 from tuning_trainer.config.ratings import Ratings
+from tuning_trainer.config.reduce import Reduce
 from tuning_trainer.config.split import Path, Split, TrainingSplit
 from tuning_trainer.config.text import Language, Text
 
@@ -28,6 +29,8 @@ class BreastCancer(Section):
     name: Literal["breast_cancer"] = "breast_cancer"
     split: Split = Split()
     """How the samples are split."""
+    reduce: Reduce = Reduce()
+    """Feature selection and principal components."""
 
 
 class Wine(Section):
@@ -36,6 +39,8 @@ class Wine(Section):
     name: Literal["wine"] = "wine"
     split: Split = Split()
     """How the samples are split."""
+    reduce: Reduce = Reduce()
+    """Feature selection and principal components."""
 
 
 class Iris(Section):
@@ -44,6 +49,8 @@ class Iris(Section):
     name: Literal["iris"] = "iris"
     split: Split = Split()
     """How the samples are split."""
+    reduce: Reduce = Reduce()
+    """Feature selection and principal components."""
 
 
 class Diabetes(Section):
@@ -52,6 +59,8 @@ class Diabetes(Section):
     name: Literal["diabetes"] = "diabetes"
     split: Split = Split()
     """How the samples are split."""
+    reduce: Reduce = Reduce()
+    """Feature selection and principal components."""
 
 
 class Mnist(Section):
@@ -99,6 +108,8 @@ class Table(Section):
     """Most categories of one text column; the rarer ones share the category of unseen text."""
     split: Split = Split()
     """How the rows are split."""
+    reduce: Reduce = Reduce()
+    """Feature selection and principal components."""
 
 
 Data = Annotated[

@@ -159,7 +159,7 @@ class ScheduleFreeSgd(_Optimizer):
     name: Literal["schedule_free_sgd"] = "schedule_free_sgd"
     lr: Rate = 0.1
     """Learning rate; larger than that of SGD."""
-    momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    momentum: Annotated[float, Field(ge=0.01, lt=1)] = 0.9
     """How far the point where gradients are taken lies towards the average."""
     weight_decay: Decay = 0.0
     """L2 penalty, added to the gradient."""
@@ -175,7 +175,7 @@ class ScheduleFreeAdamW(_Optimizer):
     name: Literal["schedule_free_adamw"] = "schedule_free_adamw"
     lr: Rate = 0.0025
     """Learning rate."""
-    beta1: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    beta1: Annotated[float, Field(ge=0.01, lt=1)] = 0.9
     """How far the point where gradients are taken lies towards the average."""
     beta2: Momentum = 0.999
     """Decay of the average of squared gradients."""

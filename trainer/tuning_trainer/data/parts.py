@@ -20,6 +20,7 @@ from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.folders import ImageFolder, Speech
 from tuning_trainer.config.graph import Graph
 from tuning_trainer.config.ratings import Ratings
+from tuning_trainer.config.reduce import Reduce
 from tuning_trainer.config.split import TrainingSplit
 from tuning_trainer.config.text import Language, Text
 from tuning_trainer.data.folds import fold_of
@@ -85,6 +86,11 @@ def prepare(
 
         return ratings.prepare(data, final=final, device=device)
     source, separate_test = _read(data)
+    reduce = getattr(data, "reduce", None)
+    if isinstance(reduce, Reduce) and reduce.wanted:
+        from tuning_trainer.data.reduced import Reduced
+
+        source = Reduced(source, reduce)
     if isinstance(source, Divided):
         parts = source.parts(data.split)
     else:
