@@ -17,6 +17,7 @@ from tests.testcluster import programs
 from tests.testcluster.client import ApiError, Client, eventually
 from tests.testcluster.cluster import Cluster
 from tests.testcluster.control_plane import ControlPlane
+from tuning_operator.cluster.__main__ import options
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 OPERATOR = "system:serviceaccount:{namespace}:tuning-tuning-operator"
@@ -190,6 +191,21 @@ def test_an_upgrade_brings_new_crds_and_a_removal_keeps_them_and_the_studies(
 def test_an_unknown_value_is_refused(plane: ControlPlane) -> None:
     with pytest.raises(HelmError, match="additional properties 'replica' not allowed"):
         helm(plane, "template", str(CHART), *settings(replica=2))
+
+
+def test_prometheus_servers_reach_the_operator(plane: ControlPlane) -> None:
+    chosen = {"servers": ["http://one.test:9090", "https://two.test/x"], "secret": "creds", "podLabel": "exported_pod"}
+    rendered = helm(
+        plane, "template", str(CHART), *settings(prometheus=chosen), "--show-only=templates/deployment.yaml"
+    )
+    pod = yaml.safe_load(rendered)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    servers = options(container["args"][1:]).prometheus
+    assert servers.allowed == ["http://one.test:9090", "https://two.test/x"]
+    assert (servers.namespace_label, servers.pod_label) == ("namespace", "exported_pod")
+    (mount,), (volume,) = container["volumeMounts"], pod["volumes"]
+    assert str(servers.credentials) == mount["mountPath"]
+    assert (mount["name"], volume["secret"]["secretName"]) == (volume["name"], "creds")
 
 
 def test_install_yaml_applies_as_it_stands(release: tuple[ControlPlane, str]) -> None:

@@ -29,6 +29,11 @@ def test_the_example_is_a_good_study(example: Path, tmp_path: Path) -> None:
     assert (checked.code, checked.out) == (0, f"{example}: {example.stem}: good\n")
 
 
+def test_examples_that_need_a_cluster_are_good_studies(tmp_path: Path) -> None:
+    checked = tuning(tmp_path, "check", EXAMPLES / "cluster")
+    assert checked.code == 0, checked.out
+
+
 @pytest.mark.parametrize("example", STUDIES, ids=lambda path: path.stem)
 def test_the_example_runs_to_its_end_and_leaves_a_report(example: Path, tmp_path: Path) -> None:
     done = run(example, tmp_path)

@@ -39,10 +39,13 @@ class MissingPrerequisiteError(RuntimeError):
 
 @dataclass(frozen=True)
 class Program:
-    """A Go module of this directory with one command; links are other names that the command answers to."""
+    """A command of a Go module of this directory; links are other names that the command answers to."""
 
     name: str
     package: str = "."
+    module: str = ""
+    """Directory of the module; the name's if empty."""
+    tags: str = ""
     ldflags: str = "-s -w"
     links: tuple[str, ...] = ()
     minutes: float = 0.2
@@ -61,7 +64,22 @@ KUBE = Program(
 HELM = Program(name="helm", package="helm.sh/helm/v4/cmd/helm", minutes=2.5)
 KSTATUS = Program(name="kstatus", minutes=1)
 PAUSE = Program(name="pause")
-ALL = (KUBE, HELM, KSTATUS, PAUSE)
+NO_DISCOVERY = "remove_all_sd"
+"""Of Prometheus' ways to find targets only files and HTTP: the others are most of the build."""
+PROMETHEUS = Program(
+    name="prometheus",
+    package="github.com/prometheus/prometheus/cmd/prometheus",
+    tags=NO_DISCOVERY,
+    minutes=4,
+)
+PROMTOOL = Program(
+    name="promtool",
+    package="github.com/prometheus/prometheus/cmd/promtool",
+    module="prometheus",
+    tags=NO_DISCOVERY,
+    minutes=0.5,
+)
+ALL = (KUBE, HELM, KSTATUS, PAUSE, PROMETHEUS, PROMTOOL)
 
 
 def component(name: str) -> Path:
@@ -89,9 +107,10 @@ def kstatus(objects: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def _built(program: Program) -> Path:
-    module = HERE / program.name
+    module = HERE / (program.module or program.name)
     sources = [*module.glob("*.go"), *module.glob("go.*")]
-    key = content_hash(sources, program.package, program.ldflags, *program.links, platform.machine())
+    words = [program.package, program.ldflags, *program.links, platform.machine()]
+    key = content_hash(sources, *words, *([program.tags] if program.tags else []))
     home = cache_dir() / "programs" / f"{program.name}-{key}"
     if home.exists():
         return home
@@ -109,6 +128,7 @@ def _build(program: Program, module: Path, home: Path) -> None:
     unfinished.mkdir(parents=True)
     try:
         command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", program.ldflags]
+        command += ["-tags", program.tags] if program.tags else []
         command += ["-o", str(unfinished / program.name), program.package]
         run = subprocess.run(
             ["nice", *command],

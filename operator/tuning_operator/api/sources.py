@@ -8,7 +8,9 @@ def source_of(spec: StudySpec) -> MetricsSource:
     given = spec.metrics.source
     if given is not MetricsSource.AUTO:
         return given
-    return MetricsSource.LOGS if spec.metrics.logs is not None else MetricsSource.DIRECT
+    if spec.metrics.logs is not None:
+        return MetricsSource.LOGS
+    return MetricsSource.QUERY if spec.metrics.query is not None else MetricsSource.DIRECT
 
 
 def port_of(spec: StudySpec) -> int:
@@ -18,4 +20,4 @@ def port_of(spec: StudySpec) -> int:
 
 def read_at_the_end(spec: StudySpec) -> bool:
     """Whether a trial's values are complete only once its source was looked at after its end."""
-    return source_of(spec) is MetricsSource.LOGS
+    return source_of(spec) in (MetricsSource.LOGS, MetricsSource.QUERY)

@@ -230,14 +230,51 @@ class LogMetrics(Resource):
     )
 
 
+class QueryExpression(Resource):
+    """How the values of one metric are found on a Prometheus server."""
+
+    metric: MetricName = Field(description="Name of an objective or a constraint.")
+    expression: str = Field(
+        min_length=1,
+        max_length=1024,
+        description="PromQL of one series, for example `avg_over_time(power_watts[1m])`. The operator adds matchers, "
+        "so that it reads only series of the trial's pod.",
+    )
+
+
+class QueryMetrics(Resource):
+    """A Prometheus server that knows the values."""
+
+    server: str | None = Field(
+        None,
+        min_length=8,
+        max_length=512,
+        pattern=r"^https?://[^\s?#]+$",
+        description="Its URL; one of those that the administrator allows. Default: the first of them.",
+    )
+    expressions: list[QueryExpression] = Field(
+        default_factory=list,
+        max_length=32,
+        description="For metrics that are not simply the series `tuning_<metric>` or `<metric>`.",
+        json_schema_extra=keyed("metric"),
+    )
+    step: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1024,
+        description="PromQL of the step. Default: the series `tuning_step`, if there is one.",
+    )
+
+
 class Metrics(Resource):
     """Where the values of the objectives come from."""
 
     source: MetricsSource = Field(
         MetricsSource.AUTO,
         description="`Direct` scrapes the trial's own Prometheus metrics, `Logs` reads what its first container "
-        "prints. Whatever the source, a report that the trial leaves (docs/trial-contract.md) comes first. `Auto` is "
-        "`Logs` where `logs` is given, else `Direct`.",
+        "prints, `Query` asks a Prometheus server. Whatever the source, a report that the trial leaves "
+        "(docs/trial-contract.md) comes first. `Auto` is `Logs` where `logs` is given, `Query` where `query` is given, "
+        "else `Direct`.",
     )
     port: int = Field(9464, ge=1, le=65535, description="Port of the trial's metrics.")
     path: str = Field(
@@ -247,7 +284,14 @@ class Metrics(Resource):
         None,
         description="How values are found in a log: `name=value`, `name: value`, or one JSON object a line.",
     )
-    interval_seconds: int = Field(10, ge=1, le=3600, description="Seconds between two looks at a running trial.")
+    query: QueryMetrics | None = Field(None, description="How values are found on a Prometheus server.")
+    interval_seconds: int = Field(
+        10,
+        ge=1,
+        le=3600,
+        description="Seconds between two looks at a running trial. With `Query` at least the server's own scrape "
+        "interval: the last value is asked for so long after the trial's end.",
+    )
     wait_seconds: int = Field(
         60,
         ge=0,

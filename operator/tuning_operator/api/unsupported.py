@@ -27,4 +27,4 @@ def _or(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-NOT_YET: tuple[Rule, ...] = (_only("spec.metrics", "source", "Auto", "Direct", "Logs"),)
+NOT_YET: tuple[Rule, ...] = (_only("spec.metrics", "source", "Auto", "Direct", "Query", "Logs"),)

@@ -3,8 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from tuning_operator.cluster.main import Options, run
+from tuning_operator.cluster.prometheus import Servers
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,6 +22,22 @@ def options(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--lease-namespace", help="namespace of the lease; default: the operator's own")
     parser.add_argument("--lease-name", default="tuning-operator")
     parser.add_argument("--metrics-port", type=int, default=8080)
+    parser.add_argument(
+        "--prometheus-server",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a Prometheus server that studies may ask for values; may be repeated",
+    )
+    parser.add_argument(
+        "--prometheus-credentials",
+        type=Path,
+        metavar="DIR",
+        help="holds `token`, sent to these servers as bearer token, and `ca.crt`, trusted besides the system's; "
+        "either may be missing",
+    )
+    parser.add_argument("--prometheus-namespace-label", default="namespace", metavar="LABEL")
+    parser.add_argument("--prometheus-pod-label", default="pod", metavar="LABEL")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--log-format", default="json", choices=["json", "text"])
     args = parser.parse_args(arguments)
@@ -30,6 +48,12 @@ def options(arguments: Sequence[str] | None = None) -> Options:
         lease_namespace=args.lease_namespace,
         lease_name=args.lease_name,
         metrics_port=args.metrics_port,
+        prometheus=Servers(
+            args.prometheus_server,
+            args.prometheus_credentials,
+            args.prometheus_namespace_label,
+            args.prometheus_pod_label,
+        ),
         log_level=args.log_level,
         log_format=args.log_format,
     )

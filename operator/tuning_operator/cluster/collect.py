@@ -71,10 +71,19 @@ class Target:
         return [budget for budget in self.awaited if report is None or budget not in report.rungs]
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look found."""
+
+    report: Report | None
+    at: float | None = None
+    """When these values held; None where nothing can have been missed since, or where that is not known."""
+
+
 class Reader(Protocol):
     """One way to values."""
 
-    async def look(self, target: Target) -> Report | None:
+    async def look(self, target: Target) -> Seen:
         """What is known now; of an ended pod all that there is. Raises what `_FAILURES` names, or `NoMoreError`."""
         ...
 
@@ -144,38 +153,36 @@ class Collector:
         return soonest
 
     async def _look(self, reader: Reader, target: Target) -> None:
-        before, report, trouble, outcome, again = target.live.report(), None, "", "ok", False
+        before, seen, trouble, outcome, again = target.live.report(), Seen(None), "", "ok", False
         try:
-            report = await reader.look(target)
+            seen = await reader.look(target)
         except _FAILURES as error:
             outcome = "ambiguous" if isinstance(error, AmbiguousMetricError) else "failed"
             trouble, again = str(error) or repr(error), True
             self._failed(target, trouble)
         except NoMoreError as error:
-            outcome, trouble, report = "failed", str(error), before
+            outcome, trouble = "failed", str(error)
         finally:
             target.busy = False
         if not again:
             target.failures = 0
         ended = target.pod.ended
-        self._take(target, before, report, trouble=trouble[:TROUBLE_MAX], complete=ended and not again)
+        self._take(target, before, seen, trouble=trouble[:TROUBLE_MAX], complete=ended and not again)
         now = time.monotonic()
-        target.pace.saw(None if report is None else report.step, now)
+        target.pace.saw(None if seen.report is None else seen.report.step, now)
         first, longest = _AGAIN_AFTER_END
         late = min(longest, first * 2.0 ** min(target.failures - 1, 10))
         target.due = now + (late if ended else target.pace.wait(now, target.ahead()))
         self._meters.scraped(outcome)
 
-    def _take(
-        self, target: Target, before: Report | None, report: Report | None, *, trouble: str, complete: bool
-    ) -> None:
+    def _take(self, target: Target, before: Report | None, seen: Seen, *, trouble: str, complete: bool) -> None:
         known, attempt = target.known, (target.pod.trial, target.pod.attempt)
         if known.recorded(target.pod.trial):
             return
-        looked = known.looked.get(attempt, Looked())
+        looked, report = known.looked.get(attempt, Looked()), seen.report
         if report is not None:
             news = looked.report is None or (before is not None and report.rungs.keys() > before.rungs.keys())
-            known.looked[attempt] = Looked(report, looked.at if trouble else time.time(), trouble, complete)
+            known.looked[attempt] = Looked(report, seen.at, trouble, complete)
         else:
             news = False
             known.looked[attempt] = replace(looked, trouble=trouble, complete=complete)

@@ -83,7 +83,7 @@ def runs_of(known: Known, *, late: bool = False) -> dict[Attempt, Run]:
         looked = known.looked.get(attempt, Looked())
         if late and found is not None and not looked.complete and _to_be_read(found):
             run = replace(run, reading=True)
-        runs[attempt] = _with_values(run, looked, late=late)
+        runs[attempt] = _with_values(run, looked)
     return runs
 
 
@@ -92,13 +92,11 @@ def _to_be_read(pod: PodSeen) -> bool:
     return pod.ended and pod.report is None and not pod.gone and not pod.disrupted
 
 
-def _with_values(run: Run, looked: Looked, *, late: bool) -> Run:
+def _with_values(run: Run, looked: Looked) -> Run:
     """What was seen counts where there are no last words, and for rungs that these leave out."""
     seen = looked.report
     if run.report is None:
-        # A source that is read to its end missed nothing.
-        at = None if late or seen is None else looked.at
-        return replace(run, report=seen, looked_at=at, trouble=looked.trouble)
+        return replace(run, report=seen, looked_at=looked.at, trouble=looked.trouble)
     if seen is None or seen.rungs.keys() <= run.report.rungs.keys():
         return run
     return replace(run, report=replace(run.report, rungs={**seen.rungs, **run.report.rungs}))

@@ -32,6 +32,8 @@ from tuning_operator.cluster.lease import Lease, NotLeaderError, Times
 from tuning_operator.cluster.lister import Lister
 from tuning_operator.cluster.meters import Meters
 from tuning_operator.cluster.podlogs import LogReader
+from tuning_operator.cluster.prometheus import QueryReader, Servers
+from tuning_operator.cluster.prometheus import session as prometheus_session
 from tuning_operator.cluster.refusals import Refusals
 from tuning_operator.cluster.scrape import Scraper, session
 from tuning_operator.cluster.seen import PodSeen, Seen
@@ -63,6 +65,8 @@ class Options:
     lease_name: str = "tuning-operator"
     lease_times: Times = field(default_factory=Times)
     metrics_port: int = 8080
+    prometheus: Servers = field(default_factory=Servers)
+    """Which servers studies may ask for values."""
     log_level: str = "info"
     log_format: str = "json"
 
@@ -152,6 +156,7 @@ class Operator:
             lookahead=self._lookahead,
             teachers=Teachers(self._client, self.store),
             meters=self.meters,
+            refuse=options.prometheus.problems,
         )
         self._loop = asyncio.get_running_loop()
         self._loaded = False
@@ -209,10 +214,12 @@ class Operator:
             await asyncio.gather(holding, scraping, return_exceptions=True)
 
     async def _collect(self) -> None:
-        async with session(AT_ONCE) as http:
+        servers = self._options.prometheus
+        async with session(AT_ONCE) as http, prometheus_session(servers, AT_ONCE) as trusted:
             readers: dict[MetricsSource, Reader] = {
                 MetricsSource.DIRECT: Scraper(http),
                 MetricsSource.LOGS: LogReader(self._client),
+                MetricsSource.QUERY: QueryReader(trusted, servers),
             }
             await Collector(self.store, self.queue, self.meters, readers).run()
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from tuning_operator.cluster.collect import NoMoreError, Target
+from tuning_operator.cluster.collect import NoMoreError, Seen, Target
 from tuning_operator.cluster.errors import ForbiddenError, InvalidError, NotFoundError
 from tuning_operator.metrics.lines import Lines, Printed
-from tuning_trial.report import Report
 
 LOOK_MAX: Final = 256 << 10
 END_MAX: Final = 32 << 20
@@ -46,21 +45,21 @@ class LogReader:
     def __init__(self, api: LogApi) -> None:
         self._api = api
 
-    async def look(self, target: Target) -> Report | None:
+    async def look(self, target: Target) -> Seen:
         logs = target.spec.metrics.logs
         if target.cursor is None:
             target.cursor = _Cursor(Printed(target.wanted, step=None if logs is None else logs.step))
         cursor: _Cursor = target.cursor
         if not target.pod.ended:
             await self._read(target, cursor, limit=LOOK_MAX)
-            return target.live.report()
+            return Seen(target.live.report())
         try:
             if not await self._read(target, cursor, most=END_MAX):
                 cursor.count = 0  # of the last lines it cannot be said which were read; these few may count twice
                 await self._read(target, cursor, tail=TAIL_LINES)
         except (NotFoundError, ForbiddenError, InvalidError) as error:
             raise NoMoreError(f"its log cannot be read: {error}") from error
-        return target.live.report()
+        return Seen(target.live.report())
 
     def grace(self, target: Target) -> float:
         return 0.0

@@ -5,14 +5,14 @@ credentials. A pod that does not answer is no error: the final values come by th
 counts only for an image that leaves none.
 """
 
+import time
 from typing import Final
 
 import aiohttp
 
 from tuning_operator.api.sources import port_of
-from tuning_operator.cluster.collect import Target
+from tuning_operator.cluster.collect import Seen, Target
 from tuning_operator.metrics.exposition import read
-from tuning_trial.report import Report
 
 BODY_MAX: Final = 1 << 20
 TIMEOUT: Final = aiohttp.ClientTimeout(total=4, sock_connect=2)
@@ -23,10 +23,10 @@ class Scraper:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def look(self, target: Target) -> Report | None:
+    async def look(self, target: Target) -> Seen:
         spec = target.spec
         body = await fetch(self._session, url(target.pod.address, port_of(spec), spec.metrics.path))
-        return target.live.add(read(body, target.wanted, target.budgets))
+        return Seen(target.live.add(read(body, target.wanted, target.budgets)), time.time())
 
     def grace(self, target: Target) -> float:
         return 0.0

@@ -25,7 +25,7 @@ class Looked:
 
     report: Report | None = None
     at: float | None = None
-    """When values were seen last."""
+    """When the values held that were seen last, where some may have been missed since."""
     trouble: str = ""
     """Why the last look brought none."""
     complete: bool = False

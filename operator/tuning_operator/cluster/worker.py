@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tuning_operator.api.study import WarmStart
+from tuning_operator.api.study import StudySpec, WarmStart
 from tuning_operator.api.trial import TrialState
 from tuning_operator.cluster.act import Actor
 from tuning_operator.cluster.errors import ApiError
@@ -75,6 +75,7 @@ class Worker:
         lookahead: LookAhead,
         teachers: Teachers,
         meters: Meters,
+        refuse: Callable[[StudySpec], tuple[str, ...]] = lambda spec: (),
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -86,6 +87,8 @@ class Worker:
         self._lookahead = lookahead
         self._teachers = teachers
         self._meters = meters
+        self._refuse = refuse
+        """What this installation does not let studies do."""
         self._now = now
 
     def suggestion_ready(self, known: Known) -> None:
@@ -152,6 +155,8 @@ class Worker:
         if memory.generation == known.seen.generation:
             return
         known.study, memory.problem, known.invalid = read_study(known.seen)
+        if known.study is not None:
+            known.invalid += self._refuse(known.study.spec)
         memory.generation = known.seen.generation
         memory.tried_out_at = 0.0
 

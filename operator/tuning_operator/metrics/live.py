@@ -42,7 +42,8 @@ class Live:
             self._rungs[budget] = {**values, **self._rungs.get(budget, {})}
         if not scrape.values:
             return self.report()
-        again = not self._each_is_news and scrape.values == self._values and scrape.step == self._step
+        told = scrape.values.items()
+        again = not self._each_is_news and scrape.step == self._step and told <= self._values.items()
         if not again:
             self._count += 1
             self._fold(scrape)

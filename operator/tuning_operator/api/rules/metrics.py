@@ -15,4 +15,14 @@ def _only_for(field: str, source: str) -> Rule:
     )
 
 
-METRICS: tuple[Rule, ...] = (_only_for("logs", "Logs"),)
+METRICS: tuple[Rule, ...] = (
+    _only_for("logs", "Logs"),
+    _only_for("query", "Query"),
+    Rule(
+        "spec.metrics",
+        "!(has(self.logs) && has(self.query) && self.source == 'Auto')",
+        lambda self: not ("logs" in self and "query" in self and self["source"] == "Auto"),
+        "logs and query are two ways to the same values; remove one of them",
+        field="query",
+    ),
+)
