@@ -155,6 +155,8 @@ def _value_problems(setting: Settings, where: str, value: Any) -> Iterator[Probl
         remedy = _out_of_bounds(setting, value)
         if remedy:
             yield Problem(where, shown(value), remedy)
+        elif "values" in setting and value not in setting["values"]:
+            yield Problem(where, shown(value), f"write one of {', '.join(map(str, setting['values']))}")
 
 
 def _range_problems(setting: Settings, where: str, parameter: Parameter) -> Iterator[Problem]:
@@ -225,7 +227,7 @@ def _missing(
     for path, setting in table["settings"].items():
         if not setting.get("required") or path in fixed or path in tuned:
             continue
-        needed = path.endswith(".name") or any(
+        needed = (path.endswith(".name") and "members" not in setting) or any(
             set(_possible(section, fixed, tuned, table)) & set(members)
             and set(_possible(section, fixed, tuned, table)) <= set(members)
             for section, members in setting.get("members", {}).items()

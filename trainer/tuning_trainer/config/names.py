@@ -15,7 +15,10 @@ from pydantic.fields import FieldInfo
 from tuning_trainer.config.errors import SettingError, nearest
 from tuning_trainer.config.root import TrainerConfig
 
-Needs = tuple[tuple[str, frozenset[str]], ...]
+WITHIN = ("compress.",)
+"""Sections whose settings have short names of two parts, `prune.share`: parts of a model that have settings of the same
+names as others.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,14 @@ class Setting:
 
     path: str
     variants: tuple[Variant, ...]
+
+    @property
+    def short(self) -> str:
+        """The name beside the path that means this setting, if no other has it too."""
+        for prefix in WITHIN:
+            if self.path.startswith(prefix):
+                return self.path.removeprefix(prefix)
+        return self.leaf
 
     @property
     def leaf(self) -> str:
@@ -114,10 +125,11 @@ def build_catalogue(root: type[BaseModel]) -> Catalogue:
 def _names(settings: Mapping[str, Setting], choices: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     names: dict[str, set[str]] = {}
     for setting in settings.values():
-        names.setdefault(setting.leaf, set()).add(setting.path)
-    del names["name"]  # every choice has one; the section's own name stands for it
+        names.setdefault(setting.short, set()).add(setting.path)
+    names.pop("name", None)  # every choice has one; the section's own name stands for it
     resolved = {name: tuple(sorted(paths)) for name, paths in names.items()}
-    resolved |= {section: (f"{section}.name",) for section in choices}
+    for section in sorted(choices, key=len, reverse=True):
+        resolved |= dict.fromkeys({section, Setting(section, ()).short}, (f"{section}.name",))
     resolved |= {path: (path,) for path in settings}
     return dict(sorted(resolved.items()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_SHARED: Final = ("model", "data")
+_SHARED: Final = ("model", "data", "compress")
 _FREE: Final = ("model.dropout",)
 """Of these, what changes how is trained, and not what."""
 

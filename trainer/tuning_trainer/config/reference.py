@@ -28,8 +28,16 @@ def text() -> str:
     for section, info in TrainerConfig.model_fields.items():
         rows = [s for p, s in known.settings.items() if p == section or p.startswith(f"{section}.")]
         parts.append(f"## {section}\n\n{info.description}\n")
-        if section in known.choices:
-            parts.append(_members(section))
+        choices = [c for c in known.choices if c == section or c.startswith(f"{section}.")]
+        for choice in choices:
+            again = next((c for c in known.choices if choice.endswith(f".{c}")), None)
+            if choice != section:
+                told = "one of\n" if again is None else f"chosen as `{again}` is, with its settings.\n"
+                parts.append(f"`{choice}` is {told}")
+            if again is None:
+                parts.append(_members(choice))
+            else:
+                rows = [s for s in rows if not s.path.startswith(f"{choice}.")]
         parts.append(_table(rows))
     return "\n".join(parts)
 
@@ -62,7 +70,7 @@ def _table(rows: list[Setting]) -> str:
         members = [m for s, m in row.get("members", {}).items() if set(m) != known.choices[s]]
         if members:
             meaning += f" For {', '.join(members[0])}."
-        short = setting.path.rpartition(".")[0] if setting.leaf == "name" else setting.leaf
+        short = setting.short.removesuffix(".name")
         unique = known.names.get(short) == (setting.path,)
         default = "required" if row["required"] else f"`{json.dumps(row['default'])}`" if "default" in row else "varies"
         name = f"`{short}`" if unique else ""
@@ -76,7 +84,8 @@ def _values(row: dict[str, Any]) -> str:
         if kind == "string" and "choices" in row:
             words += [f"`{c}`" for c in row["choices"]]
         elif kind in ("integer", "number"):
-            words.append("whole number" if kind == "integer" else "number")
+            words += [f"`{v}`" for v in row["values"]] if "values" in row else []
+            words += [] if "values" in row else ["whole number" if kind == "integer" else "number"]
         else:
             words.append({"string": "text", "boolean": "true or false", "array": "list", "null": "null"}[kind])
     bounds = []

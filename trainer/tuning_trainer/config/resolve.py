@@ -107,10 +107,11 @@ def _misfit(setting: Setting, chosen: Mapping[str, str]) -> dict[str, frozenset[
     """The choices that keep this setting from having an effect, with the members that would have it; None if it has
     one.
     """
-    if any(all(chosen.get(s) == m for s, m in v.needs.items()) for v in setting.variants) or setting.leaf == "name":
+    own = setting.path.removesuffix(".name")  # that the name of a member is one of the choice's was checked before
+    if any(all(chosen.get(s) == m for s, m in v.needs.items() if s != own) for v in setting.variants):
         return None
     reasons = {}
-    for section in {s for v in setting.variants for s in v.needs}:
+    for section in {s for v in setting.variants for s in v.needs if s != own}:
         members = setting.members(section)
         if members is not None and chosen.get(section) not in members:
             reasons[section] = members
@@ -134,8 +135,12 @@ def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
             place = place.setdefault(section, {})
         place[leaf] = value
     for section, default in catalogue().defaults.items():
-        if section in tree and "name" not in tree[section]:
-            tree[section]["name"] = default
+        if any(path.startswith(f"{section}.") for path in values):
+            *outer, leaf = section.split(".")
+            place = tree
+            for part in outer:
+                place = place[part]
+            place[leaf].setdefault("name", default)
     return tree
 
 

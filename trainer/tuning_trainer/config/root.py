@@ -8,10 +8,12 @@ from pydantic import Field
 
 from tuning_trainer.config.augment import Augment
 from tuning_trainer.config.base import Section
+from tuning_trainer.config.compress import Compress
 from tuning_trainer.config.data import Data
 from tuning_trainer.config.encryption import Encryption
 from tuning_trainer.config.export import Export
 from tuning_trainer.config.loss import AutoLoss, Loss
+from tuning_trainer.config.measure import Measure
 from tuning_trainer.config.model import Mlp, Model
 from tuning_trainer.config.optimizer import Adam, Optimizer
 from tuning_trainer.config.runtime import Checkpoint, Runtime
@@ -36,6 +38,12 @@ class TrainerConfig(Section):
     """The learning-rate schedule."""
     train: Train = Train()
     """The training loop."""
+    compress: Compress = Compress()
+    """Compression: a teacher, then channels, weights and bits, in this order. Its settings have short names of two
+    parts, as `prune.share`.
+    """
+    measure: Measure = Measure()
+    """What the model costs: size, time, memory and energy."""
     runtime: Runtime = Runtime()
     """The machine."""
     checkpoint: Checkpoint = Checkpoint()

@@ -24,8 +24,9 @@ def document() -> dict[str, Any]:
     """The machine-readable description of all settings.
 
     `settings`: path -> type (JSON types), bounds (the widest of all members), `choices` (the texts allowed, if text is
-    limited), `members` (choice of sections -> members that have the setting), `default`, `required`, `description`,
-    `shared` (a trial that goes on from another's checkpoint must have the same value).
+    limited), `values` (the whole numbers allowed, if only some are), `members` (choice of sections -> members that have
+    the setting), `default`, `required`, `description`, `shared` (a trial that goes on from another's checkpoint must
+    have the same value).
     `names`: every name that a parameter may have -> its path, or a list of paths where the name alone is ambiguous.
     `sections`: paths that hold settings. `choices`: path of a choice of sections -> its members. `schema`: JSON schema.
     """
@@ -52,9 +53,13 @@ def describe(setting: Setting) -> dict[str, Any]:
     texts = [p for p in parts if p["type"] == "string"]
     if texts and all("enum" in p for p in texts):
         row["choices"] = sorted({c for p in texts for c in p["enum"]})
-    sections = sorted({s for v in setting.variants for s in v.needs})
+    numbers = [p for p in parts if p["type"] == "integer"]
+    if numbers and all("enum" in p for p in numbers):
+        row["values"] = sorted({value for p in numbers for value in p["enum"]})
+    own = setting.path.removesuffix(".name")
+    sections = sorted({s for v in setting.variants for s in v.needs if s != own})
     members = {s: sorted(m) for s in sections if (m := setting.members(s)) is not None}
-    if members and setting.leaf != "name":
+    if members:
         row["members"] = members
     if shared(setting.path):
         row["shared"] = True

@@ -21,11 +21,11 @@ from tuning_trainer.encryption.key import Key
 from tuning_trainer.encryption.stream import ENDING
 
 FORMAT = 1
-_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
+UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 FREE = (
     *("train.epochs", "runtime.device", "runtime.threads", "runtime.compile"),
-    *("checkpoint", "export", "encryption", "data.path", "data.validation_path", "data.test_path"),
+    *("checkpoint", "export", "measure", "encryption", "data.path", "data.validation_path", "data.test_path"),
 )
 """Settings, by prefix, that may differ between a checkpoint and the trial that goes on from it."""
 _DATA_OF_TRIAL = "data of the trial."
@@ -125,13 +125,19 @@ def _files(directory: Path) -> list[Path]:
     return sorted((*directory.glob("checkpoint-*.pt"), *directory.glob(f"checkpoint-*.pt{ENDING}")), reverse=True)
 
 
+def newest(directory: Path, device: torch.device, key: Key | None) -> dict[str, Any] | None:
+    """The newest checkpoint of `directory` that can be read, whatever its configuration; None without one."""
+    found = _newest(_files(directory), device, key)
+    return None if found is None else found[1]
+
+
 def _newest(paths: Iterable[Path], device: torch.device, key: Key | None) -> tuple[Path, dict[str, Any]] | None:
     for path in paths:
         try:
             body = read(path, device, key)
         except SettingError:  # a ValueError too, but the file is not damaged: the key is missing or another one
             raise
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             told = " ".join(str(error).split())[:200]
             print(f"tuning_trainer: checkpoint {path.name} cannot be read and is passed over: {told}", file=sys.stderr)
             continue

@@ -47,6 +47,10 @@ class Evaluator:
             meter.add(outputs, targets)
         return {f"{prefix}_{name}": value for name, value in meter.values().items()}
 
+    def of(self, module: nn.Module) -> Evaluator:
+        """The same evaluation of another model, as it is."""
+        return Evaluator(module, module=module, data=self._data, loss=self._loss, autocast=self._autocast)
+
     def predict(self, inputs: Tensor) -> Tensor:
         """Outputs of the model for all `inputs`, float32 [N, ...]."""
         return torch.cat(list(self._outputs(inputs, self._size(inputs))))

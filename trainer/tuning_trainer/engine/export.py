@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tuning_trainer.artifacts import card, data_hash
+from tuning_trainer.artifacts.compressed import write_compressed
 from tuning_trainer.artifacts.store import key_of
 from tuning_trainer.artifacts.weights import write_safetensors, write_weights
 from tuning_trainer.config import TrainerConfig
@@ -51,6 +52,10 @@ class Export:
         """`model.pt` and `config.json`."""
         files = write_weights(self._directory, module=self._module, config=self._config, data=self._data, key=self._key)
         self._record(files)
+
+    def compressed(self, module: nn.Module) -> None:
+        """`compressed.safetensors`: the same model in the form it was compressed to."""
+        self._record({"compressed": write_compressed(self._directory, module=module, key=self._key)})
 
     def formats(self) -> None:
         """The further formats. Raises `SettingError` for one that this model cannot have."""

@@ -31,6 +31,11 @@ class Folds:
         self.room = trainings[0].loop.room
         self.progress = Progress()
 
+    @property
+    def steps(self) -> int:
+        """Steps of all folds, of everything that is trained."""
+        return sum(training.loop.steps for training in self._trainings)
+
     def epoch(self) -> float | None:
         """Trains every fold to the end of the current epoch; the mean of their mean losses, or None when asked to stop
         before that. Raises `DivergedError` when the loss of one is not finite.

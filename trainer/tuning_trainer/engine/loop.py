@@ -56,6 +56,7 @@ class Loop:
         loss: LossFunction,
         factor: Factor | None,
         adjust: Callable[[], None] | None,
+        after: Callable[[], None] | None = None,
         average: Average | ScheduleFree | None = None,
         room: Room,
         scaler: Scaler | None = None,
@@ -63,13 +64,14 @@ class Loop:
         should_stop: Callable[[], bool],
     ) -> None:
         """`model` is `module` or its compiled form; `factor` is the schedule; `adjust` changes gradients before a
-        step; `room` says how much of a batch is computed at once.
+        step, `after` weights after one; `room` says how much of a batch is computed at once.
         """
         self._module = module
         self._optimizer = optimizer
         self._batches = batches
         self._factor = factor
         self._adjust = adjust
+        self._after = after
         self.average = average
         self.room = room
         self._scaler = scaler
@@ -77,9 +79,15 @@ class Loop:
         self._should_stop = should_stop
         self._step = light_step(optimizer) if scaler is None else None
         self._parameters = [p for p in module.parameters() if p.requires_grad]
+        self._shapes = [p.shape for p in self._parameters]  # as they are now: layers may be made smaller later
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._sum = torch.zeros((), device=self._parameters[0].device)
         self.progress = Progress()
+
+    @property
+    def steps(self) -> int:
+        """Steps done, of everything that is trained."""
+        return self.progress.step
 
     def epoch(self) -> float | None:
         """Trains to the end of the current epoch; its mean loss, or None when asked to stop before that.
@@ -116,6 +124,8 @@ class Loop:
             if self._adjust is not None:
                 self._adjust()
             self._step()
+        if self._after is not None:
+            self._after()
         if self.average is not None:
             self.average.update()
         for parameter in self._parameters:
@@ -150,6 +160,20 @@ class Loop:
         torch.set_rng_state(state["random"]["cpu"].cpu())
         if self._sum.is_cuda and "cuda" in state["random"]:
             torch.cuda.set_rng_state(state["random"]["cuda"].cpu())
+
+    def succeed(self, other: Loop) -> None:
+        """Goes on where `other`, at the end of an epoch, is; with what its optimiser and its average remember where the
+        weights still have the shapes they had.
+        """
+        self.progress = other.progress
+        self.room.restore(other.room.micro_batch)
+        if self._scaler is not None and other._scaler is not None:
+            self._scaler.restore(other._scaler.state())
+        if [p.shape for p in self._parameters] != other._shapes:
+            return
+        self._optimizer.load_state_dict(other._optimizer.state_dict())
+        if self.average is not None and other.average is not None:
+            self.average.restore(other.average.state())
 
     def inherit(self, state: Mapping[str, Any]) -> None:
         """Goes on from the `state` of another training: its weights and what its optimiser remembers, but the settings

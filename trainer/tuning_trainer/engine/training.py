@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tuning_trainer import augment, models
+from tuning_trainer.compress.compression import Compression
 from tuning_trainer.config import SettingError, TrainerConfig
 from tuning_trainer.config import optimizer as optimizer_settings
 from tuning_trainer.config.schedule import Constant
@@ -22,10 +23,13 @@ from tuning_trainer.engine.evaluate import Evaluator
 from tuning_trainer.engine.loop import Loop
 from tuning_trainer.engine.memory import Room
 from tuning_trainer.engine.scaler import Scaler
+from tuning_trainer.engine.staged import Delivery, Staged
+from tuning_trainer.engine.teaching import Teaching
 from tuning_trainer.models import held
 from tuning_trainer.optim import build as optimizers
 from tuning_trainer.optim import gradients, schedule
 from tuning_trainer.optim.average import Average
+from tuning_trainer.optim.loss import LossFunction
 from tuning_trainer.optim.plateau import Plateau
 from tuning_trainer.optim.schedule_free import ScheduleFree
 
@@ -35,13 +39,36 @@ class Training:
     """One model of a trial."""
 
     module: nn.Module
-    loop: Loop
-    evaluate: Evaluator
+    loop: Loop | Staged
+    evaluate: Evaluator | Delivery
     data: Prepared
+    compression: Compression | None = None
+    """None where there is none."""
 
-    def judged(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def judged(self) -> Iterator[None]:
         """Inside, the model has the weights that are evaluated and kept."""
-        return contextlib.nullcontext() if self.loop.average is None else self.loop.average.in_place()
+        average = self.loop.average
+        if average is None:
+            yield
+            return
+        with average.in_place():
+            if self.compression is not None:
+                self.compression.after_step()  # averages remember what was there before it was pruned
+            yield
+
+    def delivered(self) -> nn.Module:
+        """The model as it would be exported now; a copy, unless nothing makes it another one than is trained."""
+        return self.module if self.compression is None else _copied(self, self.compression.delivered)
+
+    def floats(self) -> nn.Module:
+        """The same with plain layers and floats."""
+        return self.module if self.compression is None else _copied(self, self.compression.floats)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing changes any more but by training, so that evaluations can be compared."""
+        return self.compression is None or self.compression.settled
 
 
 def build(
@@ -53,35 +80,102 @@ def build(
     should_stop: Callable[[], bool],
 ) -> Training:
     """Raises `SettingError` when settings do not fit the data or each other."""
-    loss_of = data.task.loss(config.loss)
+    loss = data.task.loss(config.loss)
     module = models.build(config.model, layout=data.layout, outputs=data.task.outputs).to(device)
     held.fill(module, data.tables)
-    model = compiled(module) if config.runtime.compile else module
+    compression = Compression(config, module, data=data, device=device)
+    if not compression.wanted:
+        model = compiled(module) if config.runtime.compile else module
+        loop = _loop(config, module, model, loss, data=data, device=device, plateau=plateau, should_stop=should_stop)
+        context = autocast(config.runtime, device)
+        evaluate = Evaluator(model, module=module, data=data, loss=loss, autocast=context, average=loop.average)
+        return Training(module, loop, evaluate, data)
+
+    def make() -> Loop:
+        model = compiled(module) if config.runtime.compile else module
+        taught, mixed = compression.taught(model, loss)
+        after = compression.after_step
+        return _loop(
+            config,
+            module,
+            taught,
+            mixed,
+            data=data,
+            device=device,
+            plateau=plateau,
+            should_stop=should_stop,
+            after=after,
+        )
+
+    staged = Staged(make, compression, _teaching(config, compression, data=data, device=device, stop=should_stop))
+    plain = Evaluator(module, module=module, data=data, loss=loss, autocast=autocast(config.runtime, device))
+    made = Training(module, staged, plain, data, compression)
+    return replace(made, evaluate=Delivery(plain, made.delivered))
+
+
+def _teaching(
+    config: TrainerConfig,
+    compression: Compression,
+    *,
+    data: Prepared,
+    device: torch.device,
+    stop: Callable[[], bool],
+) -> Teaching | None:
+    """The training of the teacher, with the same settings; None where there is no teacher to be trained."""
+    teacher, epochs = compression.teacher, compression.teacher_epochs
+    if teacher is None or not epochs:
+        return None
+    loss, context = data.task.loss(config.loss), autocast(config.runtime, device)
+    loop = _loop(
+        config, teacher, teacher, loss, data=data, device=device, plateau=None, should_stop=stop, epochs=epochs
+    )
+    evaluate = Evaluator(teacher, module=teacher, data=data, loss=loss, autocast=context, average=loop.average)
+    return Teaching(loop, evaluate, data=data, epochs=epochs, compression=compression, should_stop=stop)
+
+
+def _loop(
+    config: TrainerConfig,
+    module: nn.Module,
+    model: Callable[[Tensor], Tensor],
+    loss: LossFunction,
+    *,
+    data: Prepared,
+    device: torch.device,
+    plateau: Plateau | None,
+    should_stop: Callable[[], bool],
+    epochs: int | None = None,
+    after: Callable[[], None] | None = None,
+) -> Loop:
+    """`model` is `module`, compiled or with a teacher at its side."""
     changed = augment.build(config.augment, layout=data.layout, task=data.task)
     batches = Batches(
         data.train, config.train.batch_size, seed=config.seed, normalize=data.normalize, change=data.draw or changed
     )
     weights = [p for p in module.parameters() if p.requires_grad]
-    context = autocast(config.runtime, device)
     optimizer = optimizers.build(config.optimizer, module)
-    average = _average(config, optimizer, weights)
-    factor = schedule.factor(config.schedule, epochs=config.train.epochs, steps_per_epoch=len(batches))
-    loop = Loop(
+    factor = schedule.factor(config.schedule, epochs=epochs or config.train.epochs, steps_per_epoch=len(batches))
+    return Loop(
         model,
         module=module,
         optimizer=optimizer,
         batches=batches,
-        loss=loss_of,
+        loss=loss,
         factor=factor if plateau is None else plateau.over(factor),
         adjust=gradients.build(config.train, weights),
-        average=average,
+        after=after,
+        average=_average(config, optimizer, weights),
         room=Room(module, micro_batch=config.train.micro_batch, device=device),
         scaler=Scaler(optimizer, device) if config.runtime.precision == "fp16" else None,
-        autocast=context,
+        autocast=autocast(config.runtime, device),
         should_stop=should_stop,
     )
-    evaluate = Evaluator(model, module=module, data=data, loss=loss_of, autocast=context, average=average)
-    return Training(module, loop, evaluate, data)
+
+
+def _copied(training: Training, made: Callable[[], nn.Module]) -> nn.Module:
+    """What `made` gives for the weights that are judged, whatever becomes of the weights later."""
+    with training.judged():
+        found = made()
+        return copy.deepcopy(found) if found is training.module and training.loop.average is not None else found
 
 
 def _average(

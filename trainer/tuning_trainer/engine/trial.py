@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import torch
+from torch import nn
 
 from tuning_trainer.artifacts.evaluation import has_curves, write_evaluation
 from tuning_trainer.artifacts.store import key_of
@@ -24,6 +25,7 @@ from tuning_trainer.engine.folds import Folds, random_of, validate
 from tuning_trainer.engine.patience import Patience
 from tuning_trainer.engine.training import Training
 from tuning_trainer.engine.watched import Watched
+from tuning_trainer.measure.cost import cost, wanted
 from tuning_trainer.optim.plateau import Plateau
 from tuning_trial.session import Session
 
@@ -70,6 +72,7 @@ class Trial:
         self._watched = watched
         self._best = Best(self._trainings, watched) if config.train.restore_best and data.validation else None
         self._patience = Patience(config.train, environment.objectives)
+        self._wanted = wanted(config.measure, [o.metric for o in environment.objectives], device=device)
         self._checkpoints = Checkpoints(
             session.checkpoint_dir() if session.environment.checkpoint_dir else None,
             identity=identity_of(config, role=session.environment.role, data=_sizes(data)),
@@ -84,7 +87,7 @@ class Trial:
         if self._exports and others:
             raise SettingError("export.always is true, but data.split.folds trains several models; use one of the two")
         if self._exports:
-            self._export().check()
+            self._export(self.module).check()
         fidelity = session.environment.fidelity
         self._rungs = frozenset((*fidelity.rungs, fidelity.until)) if fidelity is not None else frozenset()
 
@@ -105,7 +108,7 @@ class Trial:
         self._session.restore(state["report"])
         self._train_loss = state["train_loss"]
         self._ended_early = state["ended_early"]
-        self._saved_step = self.loop.progress.step
+        self._saved_step = self.loop.steps
         print(f"tuning_trainer: goes on after epoch {self.loop.progress.epoch}", file=sys.stderr, flush=True)
 
     def _inherit(self) -> None:
@@ -143,9 +146,12 @@ class Trial:
                 metrics = self._report()
                 if self._plateau is not None:
                     self._plateau.take(self._watched.value(metrics))
-                if self._best is not None:
-                    self._best.take(metrics)
-                self._ended_early = self._data.validation is not None and self._patience.exhausted(metrics)
+                if all(training.settled for training in self._trainings):
+                    if self._best is not None:
+                        self._best.take(metrics)
+                    self._ended_early = self._data.validation is not None and self._patience.exhausted(metrics)
+                if self._ended_early and progress.epoch < epochs:
+                    self._publish(metrics | self._cost(self._data.validation))
             if progress.epoch < epochs and not self._ended_early:
                 if self._session.should_stop():
                     self._stop()
@@ -157,18 +163,21 @@ class Trial:
         self._save()
         if self._best is not None and self._best.put_back():
             self._publish(self._best.metrics)
-        export = self._export() if self._exports else None
-        if export is not None:
-            with self._trainings[0].judged():
+        first, export = self._trainings[0], None
+        if self._exports:
+            export = self._export(first.floats())
+            with first.judged():
                 export.weights()
+            if first.compression is not None and first.compression.active:
+                export.compressed(first.delivered())
         if self._data.validation is None and _wants_test(self._session.environment.final):
             test = self._data.test()
-            self._publish({"train_loss": self._train_loss} | self._evaluate(test, "test"))
-            self._draw("test", [(self._trainings[0], test)])
+            self._publish({"train_loss": self._train_loss} | self._evaluate(test, "test") | self._cost(test))
+            self._draw("test", [(first, test)])
         if self._data.validation is not None and self._config.export.evaluation == "always":
             self._draw("val", [(t, t.data.validation) for t in self._trainings if t.data.validation is not None])
         if export is not None:  # after the test: what cannot be exported must not cost what was found out
-            with self._trainings[0].judged():
+            with first.judged():
                 export.formats()
             export.card()
 
@@ -180,17 +189,27 @@ class Trial:
         for artifact, path in write_evaluation(self._session.checkpoint_dir(), part=name, judged=judged).items():
             self._session.artifact(artifact, path)
 
-    def _export(self) -> Export:
-        return Export(self.module, config=self._config, data=self._data, session=self._session)
+    def _export(self, module: nn.Module) -> Export:
+        return Export(module, config=self._config, data=self._data, session=self._session)
 
     def _report(self) -> dict[str, float]:
         metrics = {"train_loss": self._train_loss}
         if self._data.validation is not None:
             metrics |= validate(self._trainings)
+            if self.loop.progress.epoch in (*self._rungs, self._config.train.epochs):
+                metrics |= self._cost(self._data.validation)
         self._publish(metrics)
         if not math.isfinite(metrics.get("val_loss", 0.0)):
             raise DivergedError(f"val_loss is {metrics['val_loss']} after epoch {self.loop.progress.epoch}")
         return metrics
+
+    def _cost(self, part: Part | None) -> dict[str, float]:
+        """What the model costs as it would be exported; in cross-validation, the first of them."""
+        if part is None:
+            return {}
+        first = self._trainings[0]
+        with first.judged():
+            return cost(first.delivered(), first.floats(), what=self._wanted, data=self._data, part=part)
 
     def _publish(self, metrics: dict[str, float]) -> None:
         if self.loop.room.reduced:
@@ -201,8 +220,7 @@ class Trial:
         print(f"epoch {epoch}/{epochs} {values}", flush=True)
 
     def _save(self) -> None:
-        progress = self.loop.progress
-        if self._saved_step == progress.step:
+        if self._saved_step == self.loop.steps:
             return
         state = {
             "loop": self.loop.state(),
@@ -217,11 +235,11 @@ class Trial:
             state["best"] = self._best.state()
         self._saved_at = time.monotonic()
         try:
-            path = self._checkpoints.save(progress.step, state)
+            path = self._checkpoints.save(self.loop.steps, state)
         except OSError as error:  # the older checkpoints are whole; training is worth more than this one
-            print(f"tuning_trainer: no checkpoint at step {progress.step}: {error}", file=sys.stderr, flush=True)
+            print(f"tuning_trainer: no checkpoint at step {self.loop.steps}: {error}", file=sys.stderr, flush=True)
             return
-        self._saved_step = progress.step
+        self._saved_step = self.loop.steps
         if path is not None:
             self._session.artifact("checkpoint", path.name)
 
