@@ -65,7 +65,7 @@ def test_what_is_reported(data: str, names: set[str]) -> None:
     code, session = ran(a_config(data=data, epochs=3))
     report = session.snapshot()
     assert code == 0
-    assert report.final.keys() == names
+    assert report.final.keys() == names | {"parameters", "nonzero_parameters", "model_size_mb"}
     assert (report.step, report.steps, report.done) == (3, 3, True)
 
 
@@ -186,7 +186,7 @@ def test_a_final_run_evaluates_the_test_part_once_and_exports(tmp_path: Path, mo
     assert code == 0
     assert calls == ["test"]
     names = {name.replace("val_", "test_") for name in CLASSIFICATION}
-    assert report.final.keys() == names
+    assert report.final.keys() == names | {"parameters", "nonzero_parameters", "model_size_mb"}
     assert report.final["test_accuracy"] > 0.9
     assert report.artifacts.keys() == {"checkpoint", "weights", "config", "evaluation", "card", "card_json"}
     described = json.loads((tmp_path / report.artifacts["config"]).read_text())

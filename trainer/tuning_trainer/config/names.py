@@ -15,10 +15,8 @@ from pydantic.fields import FieldInfo
 from tuning_trainer.config.errors import SettingError, nearest
 from tuning_trainer.config.root import TrainerConfig
 
-WITHIN = ("compress.",)
-"""Sections whose settings have short names of two parts, `prune.share`: parts of a model that have settings of the same
-names as others.
-"""
+WITHIN = ("compress.", "data.vocabulary.")
+"""Sections whose settings have short names of two parts, `prune.share`: the last one alone means other settings too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +44,7 @@ class Setting:
     @property
     def short(self) -> str:
         """The name beside the path that means this setting, if no other has it too."""
-        for prefix in WITHIN:
-            if self.path.startswith(prefix):
-                return self.path.removeprefix(prefix)
-        return self.leaf
+        return self.path.partition(".")[2] if self.path.startswith(WITHIN) else self.leaf
 
     @property
     def leaf(self) -> str:
