@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from tests.samples.rated import write_ratings
+from tests.samples.spoken import speakers, write_digits
 from tests.unit.trainer.builders import a_config, a_session, ran, the_data
-from tests.unit.trainer.rated import write_ratings
-from tests.unit.trainer.spoken import speakers, write_digits
 from tests.unit.trainer.test_folders import write_images
 from tests.unit.trainer.test_graph import write_karate_club
 from tuning_trainer import models

@@ -9,9 +9,8 @@ import networkx
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
-from sklearn.neighbors import kneighbors_graph
 
+from tests.samples.linked import write_graph
 from tests.unit.trainer.builders import a_config, a_session, a_trial, ran, the_data
 from tests.unit.trainer.test_resume import OBJECTIVES, assert_same, train_in_pieces
 from tuning_trainer import models
@@ -84,24 +83,11 @@ def test_a_node_is_reached_by_as_many_edges_as_there_are_layers(model: Gcn | Gat
         assert torch.allclose(module(torch.tensor([0])), before) != changes
 
 
-def write_digits_graph(root: Path) -> dict[str, Any]:
-    """scikit-learn's digits, each joined to the five most similar ones; the class of a tenth is for training."""
-    digits = load_digits()
-    near = kneighbors_graph(digits.data, 5).tocoo()
-    rows = [
-        f"n{number} {' '.join(str(int(v)) for v in pixels)} {label}"
-        for number, (pixels, label) in enumerate(zip(digits.data, digits.target, strict=True))
-    ]
-    (root / "digits.content").write_text("\n".join(rows))
-    (root / "digits.cites").write_text("\n".join(f"n{a}\tn{b}" for a, b in zip(near.row, near.col, strict=True)))
-    split = {"validation": 0.5, "test": 0.4}
-    files = {"path": str(root / "digits.content"), "edges": str(root / "digits.cites")}
-    return {"name": "graph", **files, "split": split}
-
-
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return write_digits_graph(tmp_path_factory.mktemp("graph"))
+    root = write_graph(tmp_path_factory.mktemp("graph"))
+    files = {"path": str(root / "digits.content"), "edges": str(root / "digits.cites")}
+    return {"name": "graph", **files, "split": {"validation": 0.5, "test": 0.4}}  # a tenth is for training
 
 
 def accuracy(data: dict[str, Any], model: dict[str, Any]) -> float:
@@ -126,7 +112,7 @@ def write_karate_club(root: Path) -> dict[str, Any]:
     nodes = [f"{member},{club.nodes[member]['club']}" for member in club]
     (root / "nodes.csv").write_text("\n".join(["member,side", *nodes]))
     (root / "edges.csv").write_text("\n".join(["from,to", *(f"{a},{b}" for a, b in club.edges)]))
-    files = {"path": str(root / "nodes.csv"), "edges": str(root / "edges.csv"), "node": "member", "target": "side"}
+    files = {"path": str(root / "nodes.csv"), "edges": str(root / "edges.csv"), "node": "member", "label": "side"}
     return {"name": "graph", **files, "split": {"validation": 0.5, "test": 0.2, "seed": 1}}
 
 
@@ -196,7 +182,7 @@ def test_a_missing_feature_is_the_mean_of_the_training_part_when_told_so(tmp_pat
     ("nodes", "edges", "settings", "words"),
     [
         pytest.param(CSV, "a b", {"node": "nod"}, "data.node names the column 'nod'", id="no such column"),
-        pytest.param(CSV, "a b", {"target": "lable"}, "did you mean 'label'", id="no such class"),
+        pytest.param(CSV, "a b", {"label": "lable"}, "did you mean 'label'", id="no such class"),
         pytest.param(CSV.replace("b,0", "b,zero"), "a b", {}, "line 3 holds 'zero', which is no number", id="text"),
         pytest.param(CSV.replace("b,0", "b,nan"), "a b", {}, "first 'b'; repair them", id="not a number"),
         pytest.param(CSV.replace("b,0", "b,0,0"), "a b", {}, "line 3 has 5 columns, the header 4", id="a wide line"),

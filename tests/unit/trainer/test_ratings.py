@@ -13,8 +13,8 @@ from sklearn.metrics import ndcg_score
 from sklearn.preprocessing import OneHotEncoder
 from torchmetrics.functional.retrieval import retrieval_normalized_dcg, retrieval_recall
 
+from tests.samples.rated import write_ratings
 from tests.unit.trainer.builders import a_config, a_session, a_trial, ran, the_data
-from tests.unit.trainer.rated import write_ratings
 from tests.unit.trainer.test_resume import OBJECTIVES, assert_same, train_in_pieces
 from tuning_trainer.config import SettingError
 from tuning_trainer.config.loss import AutoLoss

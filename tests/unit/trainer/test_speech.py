@@ -12,8 +12,8 @@ import pytest
 import torch
 from scipy.io import wavfile
 
+from tests.samples.spoken import speakers, write_digits
 from tests.unit.trainer.builders import a_config, ran, the_data
-from tests.unit.trainer.spoken import speakers, write_digits
 from tuning_trainer.config import SettingError
 from tuning_trainer.config.folders import Speech
 from tuning_trainer.data import speech

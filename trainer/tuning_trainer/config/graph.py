@@ -32,7 +32,7 @@ class Graph(Section):
     """
     node: Annotated[str, Field(min_length=1)] = "id"
     """csv: the column that names the node."""
-    target: Annotated[str, Field(min_length=1)] = "label"
+    label: Annotated[str, Field(min_length=1)] = "label"
     """csv: the column of the class; empty where it is not known."""
     drop: Annotated[tuple[str, ...], Field(strict=False, max_length=1000)] = ()
     """csv: columns that are no features."""

@@ -110,14 +110,14 @@ def _read_content(lines: Sequence[str], data: Graph) -> Nodes:
 def _read_csv(lines: Sequence[str], data: Graph) -> Nodes:
     rows = [row for row in csv.reader(lines) if row]
     header = [name.strip() for name in rows[0]] if rows else []
-    for setting, names in (("node", (data.node,)), ("target", (data.target,)), ("drop", data.drop)):
+    for setting, names in (("node", (data.node,)), ("label", (data.label,)), ("drop", data.drop)):
         for name in names:
             if name not in header:
                 raise SettingError(f"data.{setting} names the column {name!r}; {nearest(name, header or ['nothing'])}")
     for number, row in enumerate(rows[1:], 2):
         if len(row) != len(header):
             raise SettingError(f"data.path: line {number} has {len(row)} columns, the header {len(header)}")
-    node, target = header.index(data.node), header.index(data.target)
+    node, target = header.index(data.node), header.index(data.label)
     wanted = [i for i, n in enumerate(header) if i not in (node, target) and n not in data.drop]
     body = [[cell.strip() for cell in row] for row in rows[1:]]
     if not body:
