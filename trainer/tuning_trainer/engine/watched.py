@@ -9,7 +9,7 @@ from tuning_trainer.config.train import Train
 from tuning_trial.environment import Objective
 
 _LOWER_IS_BETTER = frozenset(
-    {"train_loss", "val_loss", "val_mse", "val_mae", "val_rmse", "val_rmse", "val_log_loss", "val_perplexity"}
+    {"train_loss", "val_loss", "val_mse", "val_mae", "val_rmse", "val_log_loss", "val_perplexity"}
     | {"val_bits_per_byte", "val_calibration_error"}
 )
 
