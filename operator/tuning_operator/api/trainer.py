@@ -26,6 +26,7 @@ WORDS = {
     "integer": "a whole number",
     "number": "a number",
     "array": "a list",
+    "object": "an object",
 }
 
 KIND_WORDS = {
@@ -64,11 +65,11 @@ def trainer_problems(spec: StudySpec, table: Settings | None = None) -> list[Pro
         problems += _value_problems(table["settings"][path], f"spec.trial.trainer.{path}", value)
     kinds = _kinds(spec)
     for path, (index, parameter) in tuned.items():
-        problems += _range_problems(table["settings"][path], f"spec.parameters[{index}]", parameter)
-        problems += _shared_problems(spec, table["settings"][path], f"spec.parameters[{index}].name", parameter)
+        problems += _range_problems(_setting(path, table), f"spec.parameters[{index}]", parameter)
+        problems += _shared_problems(spec, _setting(path, table), f"spec.parameters[{index}].name", parameter)
         if parameter.expression is not None and parameter.name in kinds:
             where = f"spec.parameters[{index}].expression"
-            problems += _kind_problems(table["settings"][path], where, parameter.expression, kinds[parameter.name])
+            problems += _kind_problems(_setting(path, table), where, parameter.expression, kinds[parameter.name])
     problems += _without_effect(fixed, tuned, table)
     problems += _missing(fixed, tuned, table)
     return problems
@@ -78,7 +79,7 @@ def setting_problem(trial: TrialSpec, name: str) -> str:
     """What is wrong with a name that is to be set in every trial; empty if the trainer or the template knows it."""
     if trial.trainer is None or f"$({variable(name)})" in json.dumps(trial.template):
         return ""
-    path = known()["names"].get(name)
+    path = _path_of(name, known())
     if isinstance(path, list):
         return f"could mean {' or '.join(path)}; write the whole"
     hint = nearest(name, known()["names"]) or "; see the trainer's settings"
@@ -87,7 +88,7 @@ def setting_problem(trial: TrialSpec, name: str) -> str:
 
 def for_trainer(parameters: Mapping[str, JSONScalar]) -> dict[str, JSONScalar]:
     """The parameters that the trainer takes; it refuses those that only fill fields of the Job."""
-    return {name: value for name, value in parameters.items() if name in known()["names"]}
+    return {name: value for name, value in parameters.items() if _path_of(name, known())}
 
 
 def variable(parameter: str) -> str:
@@ -127,7 +128,7 @@ def _tuned(spec: StudySpec, table: Settings, problems: list[Problem]) -> dict[st
     tuned: dict[str, tuple[int, Parameter]] = {}
     for index, parameter in enumerate(spec.parameters):
         where = f"spec.parameters[{index}].name"
-        path = table["names"].get(parameter.name)
+        path = _path_of(parameter.name, table)
         if isinstance(path, list):
             problems.append(Problem(where, shown(parameter.name), f"could mean {' or '.join(path)}; write the whole"))
         elif path is None:
@@ -141,6 +142,23 @@ def _tuned(spec: StudySpec, table: Settings, problems: list[Problem]) -> dict[st
         else:
             tuned[path] = (index, parameter)
     return tuned
+
+
+def _path_of(name: str, table: Settings) -> str | list[str] | None:
+    """The path that a parameter's name means, which may lie in an open setting; several where it is ambiguous."""
+    if any(name.startswith(f"{each}.") for each in table["open"]):
+        return name
+    found: str | list[str] | None = table["names"].get(name)
+    return found
+
+
+def _setting(path: str, table: Settings) -> Settings:
+    """The row of a path. What lies in an open setting can be any value, and belongs where that setting does."""
+    row: Settings | None = table["settings"].get(path)
+    if row is not None:
+        return row
+    around = next(each for each in table["open"] if path.startswith(f"{each}."))
+    return {**table["settings"][around], "type": ["boolean", "integer", "null", "number", "string"]}
 
 
 def _value_problems(setting: Settings, where: str, value: Any) -> Iterator[Problem]:
@@ -200,7 +218,7 @@ def _without_effect(
 ) -> Iterator[Problem]:
     """Settings of `momentum`'s kind, which only some optimizers have, where the optimizer is fixed to another."""
     for path in (*fixed, *tuned):
-        for section, members in table["settings"][path].get("members", {}).items():
+        for section, members in _setting(path, table).get("members", {}).items():
             chosen = _possible(section, fixed, tuned, table)
             if chosen and not set(chosen) & set(members):
                 if path in tuned:

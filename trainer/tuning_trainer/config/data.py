@@ -9,6 +9,7 @@ from pydantic import Field
 from tuning_trainer.config.base import Section
 from tuning_trainer.config.folders import ImageFolder, Speech
 from tuning_trainer.config.graph import Graph
+from tuning_trainer.config.own import CustomData
 from tuning_trainer.config.ratings import Ratings
 from tuning_trainer.config.reduce import Reduce
 from tuning_trainer.config.split import Path, Split, TrainingSplit
@@ -126,6 +127,7 @@ Data = Annotated[
     | Speech
     | ImageFolder
     | Graph
-    | Ratings,
+    | Ratings
+    | CustomData,
     Field(discriminator="name"),
 ]

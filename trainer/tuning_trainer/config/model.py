@@ -8,9 +8,11 @@ from pydantic import Field
 
 from tuning_trainer.config.base import Section
 from tuning_trainer.config.graph import Gat, Gcn
+from tuning_trainer.config.own import CustomModel
 from tuning_trainer.config.pretrained import Pretrained
 from tuning_trainer.config.ratings import Factorization, TwoTower
 from tuning_trainer.config.structure import Activation, Dropout
+from tuning_trainer.config.torchvision import Torchvision
 
 
 class Linear(Section):
@@ -151,6 +153,19 @@ class Decoder(Section):
 
 
 Model = Annotated[
-    Linear | Mlp | Lenet | Cnn | Rnn | Transformer | Decoder | Pretrained | Gcn | Gat | Factorization | TwoTower,
+    Linear
+    | Mlp
+    | Lenet
+    | Cnn
+    | Rnn
+    | Transformer
+    | Decoder
+    | Pretrained
+    | Torchvision
+    | CustomModel
+    | Gcn
+    | Gat
+    | Factorization
+    | TwoTower,
     Field(discriminator="name"),
 ]

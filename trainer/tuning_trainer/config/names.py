@@ -71,9 +71,21 @@ class Catalogue:
     """Path of a choice -> the member that is chosen when nobody chooses."""
     names: Mapping[str, tuple[str, ...]]
     """Every name a parameter may have -> the paths it could mean; more than one is ambiguous."""
+    open: frozenset[str]
+    """Settings that hold any names, such as arguments of somebody's own code; each of them can be a parameter."""
+
+    def setting(self, path: str) -> Setting:
+        """The setting of a path; what lies in an open one is told by that one."""
+        return self.settings.get(path) or self.settings[self.open_at(path) or path]
+
+    def open_at(self, path: str) -> str | None:
+        """The open setting that `path` lies in, such as `model.settings` for `model.settings.depth`."""
+        return next((each for each in self.open if path.startswith(f"{each}.") and path != f"{each}."), None)
 
     def path_of(self, name: str) -> str:
         """The path that a parameter's name means. Raises `SettingError` for an unknown or an ambiguous name."""
+        if self.open_at(name):
+            return name
         paths = self.names.get(name)
         if paths is None:
             raise SettingError(f"parameter {name!r} is no setting of the trainer; {nearest(name, self.names)}")
@@ -114,6 +126,7 @@ def build_catalogue(root: type[BaseModel]) -> Catalogue:
         choices=MappingProxyType({path: frozenset(names) for path, names in choices.items()}),
         defaults=MappingProxyType(defaults),
         names=MappingProxyType(_names(settings, choices)),
+        open=frozenset(path for path, setting in settings.items() if _is_open(setting)),
     )
 
 
@@ -149,6 +162,10 @@ def _classes(annotation: Any) -> list[type]:
     if typing.get_origin(annotation) in (tuple, list, dict):
         return []
     return [c for argument in typing.get_args(annotation) for c in _classes(argument)]
+
+
+def _is_open(setting: Setting) -> bool:
+    return any(typing.get_origin(variant.info.annotation) is dict for variant in setting.variants)
 
 
 def _member_name(owner: type[BaseModel]) -> str | None:

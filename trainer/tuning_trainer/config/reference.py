@@ -87,7 +87,11 @@ def _values(row: dict[str, Any]) -> str:
             words += [f"`{v}`" for v in row["values"]] if "values" in row else []
             words += [] if "values" in row else ["whole number" if kind == "integer" else "number"]
         else:
-            words.append({"string": "text", "boolean": "true or false", "array": "list", "null": "null"}[kind])
+            words.append(
+                {"string": "text", "boolean": "true or false", "array": "list", "object": "object", "null": "null"}[
+                    kind
+                ]
+            )
     bounds = []
     for bound, sign in (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<")):
         if bound in row:

@@ -43,7 +43,7 @@ def resolve(settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> Resol
     kept: dict[str, Any] = {}
     left_out: list[str] = []
     for path, value in values.items():
-        reason = _misfit(known.settings[path], chosen)
+        reason = _misfit(known.setting(path), chosen)
         if reason is None:
             kept[path] = value
         elif any(f"{section}.name" in tuned for section in reason):
@@ -133,7 +133,7 @@ def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
         place = tree
         for section in sections:
             place = place.setdefault(section, {})
-        place[leaf] = value
+        place[leaf] = dict(value) if isinstance(value, Mapping) else value
     for section, default in catalogue().defaults.items():
         if any(path.startswith(f"{section}.") for path in values):
             *outer, leaf = section.split(".")

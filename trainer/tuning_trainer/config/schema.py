@@ -7,6 +7,7 @@ the truth.
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ def document() -> dict[str, Any]:
     the setting), `default`, `required`, `description`, `shared` (a trial that goes on from another's checkpoint must
     have the same value).
     `names`: every name that a parameter may have -> its path, or a list of paths where the name alone is ambiguous.
+    `open`: settings in which any name may be set.
     `sections`: paths that hold settings. `choices`: path of a choice of sections -> its members. `schema`: JSON schema.
     """
     known = catalogue()
     return {
         "version": 1,
         "settings": {path: describe(setting) for path, setting in known.settings.items()},
+        "open": sorted(known.open),
         "names": {name: paths[0] if len(paths) == 1 else list(paths) for name, paths in known.names.items()},
         "sections": sorted(known.sections),
         "choices": {path: sorted(members) for path, members in sorted(known.choices.items())},
@@ -95,9 +98,14 @@ def drift(path: Path) -> str | None:
 
 
 def _parts(owner: Any, field: str) -> list[dict[str, Any]]:
-    schema = TypeAdapter(owner).json_schema()
-    found = schema.get("properties", {})[field]
+    found = _properties(owner)[field]
     return [
         {**part, "type": "string", "enum": [part["const"]]} if "const" in part else part
         for part in found.get("anyOf", [found])
     ]
+
+
+@cache
+def _properties(owner: Any) -> dict[str, Any]:
+    properties: dict[str, Any] = TypeAdapter(owner).json_schema().get("properties", {})
+    return properties

@@ -19,12 +19,14 @@ from tuning_trainer.config import data as settings
 from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.folders import ImageFolder, Speech
 from tuning_trainer.config.graph import Graph
+from tuning_trainer.config.own import CustomData
 from tuning_trainer.config.ratings import Ratings
 from tuning_trainer.config.reduce import Reduce
 from tuning_trainer.config.split import TrainingSplit
 from tuning_trainer.config.text import Language, Text
 from tuning_trainer.data.folds import fold_of
 from tuning_trainer.data.layout import Layout
+from tuning_trainer.data.own import HasTask
 from tuning_trainer.data.source import Encoding, Rows, Source
 from tuning_trainer.data.split import Divided, Parts, split
 from tuning_trainer.tasks.classification import Classification
@@ -178,6 +180,10 @@ def _read(data: settings.Data) -> tuple[Source, SeparateTest | None]:
         from tuning_trainer.data import graph
 
         return graph.load(data), None
+    if isinstance(data, CustomData):
+        from tuning_trainer.data import own
+
+        return own.load(data), None
     from tuning_trainer.data import sklearn_sets
 
     return sklearn_sets.load(data.name), None
@@ -194,7 +200,9 @@ def _check_classes(source: Source, rows: Rows) -> None:
         )
 
 
-def _task(source: Source, rows: Rows) -> Classification | Regression:
+def _task(source: Source, rows: Rows) -> Task:
+    if isinstance(source, HasTask):
+        return source.task(rows)
     if source.classes is not None:
         return Classification(source.classes, _counts(source, rows))
     values = source.targets[rows]
@@ -208,9 +216,7 @@ def _counts(source: Source, rows: Rows) -> tuple[int, ...]:
 class _Placement:
     """Puts encoded samples on the device, as ready floats if they are small and as bytes if they are not."""
 
-    def __init__(
-        self, encoding: Encoding, task: Classification | Regression, device: torch.device, *, early: bool | None
-    ) -> None:
+    def __init__(self, encoding: Encoding, task: Task, device: torch.device, *, early: bool | None) -> None:
         """`early`: whether images are placed as ready floats; None: if they are small."""
         self._task = task
         self._device = device
@@ -231,8 +237,10 @@ class _Placement:
                 inputs = self._normalize(inputs)
         if isinstance(self._task, Classification):
             wanted = torch.from_numpy(targets.astype(np.int64))
-        else:
+        elif isinstance(self._task, Regression):
             wanted = torch.from_numpy(((targets - self._task.mean) / self._task.scale).astype(np.float32))
+        else:
+            wanted = torch.from_numpy(targets.astype(np.float32) if targets.dtype == np.float64 else targets)
         return Part(inputs, wanted.to(self._device))
 
     @property

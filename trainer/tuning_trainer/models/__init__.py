@@ -6,9 +6,11 @@ from torch import nn
 
 from tuning_trainer.config import model as settings
 from tuning_trainer.config.errors import SettingError
+from tuning_trainer.config.own import CustomModel
 from tuning_trainer.config.pretrained import Pretrained as PretrainedSettings
+from tuning_trainer.config.torchvision import Torchvision as TorchvisionSettings
 from tuning_trainer.data.layout import Layout
-from tuning_trainer.models import by_ids
+from tuning_trainer.models import by_ids, own
 from tuning_trainer.models.cnn import Cnn
 from tuning_trainer.models.decoder import Decoder
 from tuning_trainer.models.lenet import LeNet
@@ -27,6 +29,8 @@ def build(model: settings.Model, *, layout: Layout, outputs: int) -> nn.Module:
     First weights come from torch's global generator. Raises `SettingError` when the model does not fit the data.
     """
     shape = layout.shape
+    if isinstance(model, CustomModel):
+        return own.build(model, layout=layout, outputs=outputs)
     if layout.causal and not isinstance(model, _CAUSAL):
         raise SettingError(
             f"model.name is {model.name!r}, but a language model predicts each token from the earlier ones; use "
@@ -53,4 +57,8 @@ def build(model: settings.Model, *, layout: Layout, outputs: int) -> nn.Module:
             from tuning_trainer.models.pretrained import Pretrained
 
             return Pretrained(model, layout=layout, outputs=outputs)
+        case TorchvisionSettings():
+            from tuning_trainer.models.torchvision_models import Torchvision
+
+            return Torchvision(model, layout=layout, outputs=outputs)
     raise SettingError(f"model.name is {model.name!r}, but {by_ids.NEEDS[model.name]}; use another model")
