@@ -73,9 +73,13 @@ def groups(module: nn.Module) -> list[Group]:
 
 def shrink(module: nn.Module, widths: Iterable[int], *, norm: Literal["l1", "l2"]) -> None:
     """Leaves of each group the channels of the largest size, as many as `widths` says."""
-    for group, width in zip(groups(module), widths, strict=True):
-        if width < group.width:
-            group.keep(torch.topk(group.sizes(norm), width).indices.sort().values)
+    found = groups(module)
+    kept = [  # all chosen first: the size of a channel is that of all its weights
+        torch.topk(group.sizes(norm), width).indices.sort().values for group, width in zip(found, widths, strict=True)
+    ]
+    for group, stay in zip(found, kept, strict=True):
+        if len(stay) < group.width:
+            group.keep(stay)
 
 
 def remaining(width: int, share: float) -> int:

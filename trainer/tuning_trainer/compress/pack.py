@@ -1,8 +1,8 @@
 """The file of a compressed model: safetensors in which zeros and whole numbers take the space they need and no more.
 
-Each tensor is stored in the smallest of its forms. Floats: `dense`, or `sparse`, which is one bit for each value that
-says whether it is zero, and the others. Whole numbers of 8, 4 and 1 bits likewise, in bytes. What each tensor is stands
-in the file's metadata, so that `unpack` needs a model of the right settings and nothing else.
+Each tensor is stored in the smaller of two forms: all values, or one bit for each that says whether it is zero, and the
+others. Whole numbers of 8, 4 and 1 bits are packed in bytes. What is not stored as it is stands in the file's metadata,
+so that `unpack` needs a model of the right settings and nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from tuning_trainer.compress.quantize import layer_of, replace, rounded_of
 from tuning_trainer.compress.rounded import Rounded
 
 FORMAT = "tuning.study/compressed/1"
-_DENSE, _SPARSE = "dense", "sparse"
+"""Key of the metadata."""
+THERE = ".there"
+"""Ending of the tensor that says which values of another one are not zero."""
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -53,7 +55,8 @@ def pack(module: nn.Module) -> bytes:
             continue
         first[place] = name
         _put_floats(name, value.detach(), tensors, entries)
-    metadata = {"format": FORMAT, "tensors": json.dumps(entries), "layers": json.dumps(layers)}
+    described = json.dumps({"tensors": entries, "layers": layers}, separators=(",", ":"))
+    metadata = {FORMAT: described}  # one: the order of several is not fixed
     return bytes(safetensors.torch.save({n: t.contiguous() for n, t in tensors.items()}, metadata=metadata))
 
 
@@ -65,12 +68,16 @@ def unpack(body: bytes, module: nn.Module) -> nn.Module:
     entries, layers = _metadata(body)
     tensors = safetensors.torch.load(body)
     values: dict[str, Tensor] = {}
-    for name, entry in entries.items():
-        values[name] = values[entry["same"]] if "same" in entry else _get(name, entry, tensors)
+    for name in sorted(entries.keys() | {n for n in tensors if not n.endswith(THERE)}):
+        entry = entries.get(name, {})
+        values[name] = _get(entry.get("same", name), entries.get(entry.get("same", name), {}), tensors)
     shapes = {name: tuple(value.shape) for name, value in values.items()}
     fit(module, shapes | {f"{layer}.weight": shapes[f"{layer}.numbers"] for layer in layers})
     plain = {n: v for n, v in values.items() if n.rpartition(".")[0] not in layers or n.endswith(".bias")}
-    missing = module.load_state_dict(plain, strict=False)
+    try:
+        missing = module.load_state_dict(plain, strict=False)
+    except RuntimeError as error:
+        raise ValueError(f"the file is of another model: {error}") from None
     if missing.unexpected_keys or {n.rpartition(".")[0] for n in missing.missing_keys} - layers.keys():
         raise ValueError(f"the file is of another model: {missing}")
     module.requires_grad_(False).eval()
@@ -84,12 +91,10 @@ def unpack(body: bytes, module: nn.Module) -> nn.Module:
 def _metadata(body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     length = int.from_bytes(body[:8], "little")
     try:
-        found = json.loads(body[8 : 8 + length])["__metadata__"]
-        if found["format"] != FORMAT:
-            raise ValueError(f"its format is {found['format']!r}, this trainer reads {FORMAT!r}")
-        return json.loads(found["tensors"]), json.loads(found["layers"])
+        found = json.loads(json.loads(body[8 : 8 + length])["__metadata__"][FORMAT])
+        return found["tensors"], found["layers"]
     except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError):
-        raise ValueError("it is no file of a compressed model") from None
+        raise ValueError(f"it is no file of a compressed model, {FORMAT}") from None
 
 
 def _put_floats(name: str, value: Tensor, tensors: dict[str, Tensor], entries: dict[str, dict[str, Any]]) -> None:
@@ -98,11 +103,10 @@ def _put_floats(name: str, value: Tensor, tensors: dict[str, Tensor], entries: d
     kept, count = int(there.sum()), value.numel()
     if not value.is_floating_point() or math.ceil(count / 8) + kept * value.element_size() >= value.nbytes:
         tensors[name] = value.clone()
-        entries[name] = {"form": _DENSE}
         return
-    tensors[f"{name}.there"] = torch.from_numpy(np.packbits(there.numpy()))
+    tensors[f"{name}{THERE}"] = torch.from_numpy(np.packbits(there.numpy()))
     tensors[name] = value.flatten()[there]
-    entries[name] = {"form": _SPARSE, "shape": list(value.shape)}
+    entries[name] = {"shape": list(value.shape), "kept": kept}
 
 
 def _put_numbers(name: str, rounded: Rounded, tensors: dict[str, Tensor], entries: dict[str, dict[str, Any]]) -> None:
@@ -110,11 +114,11 @@ def _put_numbers(name: str, rounded: Rounded, tensors: dict[str, Tensor], entrie
     flat = numbers.reshape(-1)
     there = flat != 0
     packed, some = _pack(flat, rounded.bits), _pack(flat[there], rounded.bits)
-    entries[name] = {"form": _DENSE, "shape": list(numbers.shape), "bits": rounded.bits}
+    entries[name] = {"shape": list(numbers.shape), "bits": rounded.bits}
     zeros = rounded.bits == 1 and not there.all()  # a sign has no zero
     if zeros or math.ceil(flat.size / 8) + some.size < packed.size:
-        entries[name] |= {"form": _SPARSE, "kept": int(there.sum())}
-        tensors[f"{name}.there"] = torch.from_numpy(np.packbits(there))
+        entries[name]["kept"] = int(there.sum())
+        tensors[f"{name}{THERE}"] = torch.from_numpy(np.packbits(there))
         packed = some
     tensors[name] = torch.from_numpy(packed)
 
@@ -126,9 +130,9 @@ def _get(name: str, entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> 
         values = torch.from_numpy(_unpack(stored.numpy(), entry["bits"], entry.get("kept", count)))
     else:
         values = stored
-    if entry["form"] == _SPARSE:
+    if "kept" in entry:
         count = math.prod(entry["shape"])
-        there = torch.from_numpy(np.unpackbits(tensors[f"{name}.there"].numpy(), count=count)).bool()
+        there = torch.from_numpy(np.unpackbits(tensors[f"{name}{THERE}"].numpy(), count=count)).bool()
         whole = torch.zeros(count, dtype=values.dtype)
         whole[there] = values
         values = whole
