@@ -16,6 +16,7 @@ from tuning_trainer.config.loss import AutoLoss, Loss
 from tuning_trainer.config.measure import Measure
 from tuning_trainer.config.model import Mlp, Model
 from tuning_trainer.config.optimizer import Adam, Optimizer
+from tuning_trainer.config.privacy import Privacy
 from tuning_trainer.config.runtime import Checkpoint, Runtime
 from tuning_trainer.config.schedule import Constant, Schedule
 from tuning_trainer.config.train import Train
@@ -50,6 +51,8 @@ class TrainerConfig(Section):
     """Checkpoints."""
     export: Export = Export()
     """What is left of the trained model."""
+    privacy: Privacy = Privacy()
+    """Differential privacy."""
     encryption: Encryption = Encryption()
     """Encryption of checkpoints and exports."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

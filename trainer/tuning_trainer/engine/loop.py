@@ -26,6 +26,8 @@ from tuning_trainer.optim.light import light_step
 from tuning_trainer.optim.loss import LossFunction
 from tuning_trainer.optim.schedule import Factor
 from tuning_trainer.optim.schedule_free import PROGRESS, ScheduleFree
+from tuning_trainer.privacy.batches import PoissonBatches
+from tuning_trainer.privacy.training import Private
 
 CHECK_EVERY = 256
 """Steps between two looks at whether the loss is still finite, in epochs longer than that."""
@@ -52,7 +54,7 @@ class Loop:
         *,
         module: nn.Module,
         optimizer: Optimizer,
-        batches: Batches,
+        batches: Batches | PoissonBatches,
         loss: LossFunction,
         factor: Factor | None,
         adjust: Callable[[], None] | None,
@@ -75,7 +77,12 @@ class Loop:
         self.average = average
         self.room = room
         self._scaler = scaler
-        self._backward = Backward(model, loss, room=room, autocast=autocast, scaler=scaler)
+        self.private = optimizer if isinstance(optimizer, Private) else None
+        self._backward = (
+            self.private
+            if self.private is not None
+            else Backward(model, loss, room=room, autocast=autocast, scaler=scaler)
+        )
         self._should_stop = should_stop
         self._step = light_step(optimizer) if scaler is None else None
         self._parameters = [p for p in module.parameters() if p.requires_grad]

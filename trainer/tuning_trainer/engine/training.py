@@ -32,6 +32,9 @@ from tuning_trainer.optim.average import Average
 from tuning_trainer.optim.loss import LossFunction
 from tuning_trainer.optim.plateau import Plateau
 from tuning_trainer.optim.schedule_free import ScheduleFree
+from tuning_trainer.privacy import fit
+from tuning_trainer.privacy.batches import PoissonBatches
+from tuning_trainer.privacy.training import Private
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class Training:
     data: Prepared
     compression: Compression | None = None
     """None where there is none."""
+
+    @property
+    def private(self) -> Private | None:
+        """What keeps account of the privacy that is spent, where there is any."""
+        return self.loop.private if isinstance(self.loop, Loop) else None
 
     @contextmanager
     def judged(self) -> Iterator[None]:
@@ -84,6 +92,8 @@ def build(
     module = models.build(config.model, layout=data.layout, outputs=data.task.outputs).to(device)
     held.fill(module, data.tables)
     compression = Compression(config, module, data=data, device=device)
+    if compression.wanted and config.privacy.wanted:
+        raise SettingError("privacy is asked for, but compress trains in ways that opacus cannot; use one of the two")
     if not compression.wanted:
         model = compiled(module) if config.runtime.compile else module
         loop = _loop(config, module, model, loss, data=data, device=device, plateau=plateau, should_stop=should_stop)
@@ -148,11 +158,33 @@ def _loop(
 ) -> Loop:
     """`model` is `module`, compiled or with a teacher at its side."""
     changed = augment.build(config.augment, layout=data.layout, task=data.task)
-    batches = Batches(
-        data.train, config.train.batch_size, seed=config.seed, normalize=data.normalize, change=data.draw or changed
-    )
+    change = data.draw or changed
+    batches: Batches | PoissonBatches
+    if config.privacy.wanted:
+        seed = config.seed if config.privacy.reproducible else None
+        batches = PoissonBatches(
+            data.train, config.train.batch_size, seed=seed, normalize=data.normalize, change=change
+        )
+    else:
+        batches = Batches(
+            data.train, config.train.batch_size, seed=config.seed, normalize=data.normalize, change=change
+        )
     weights = [p for p in module.parameters() if p.requires_grad]
     optimizer = optimizers.build(config.optimizer, module)
+    average, context = _average(config, optimizer, weights), autocast(config.runtime, device)
+    if isinstance(batches, PoissonBatches):
+        fit.check(config, data=data, module=module, loss=loss)
+        optimizer = Private(
+            config.privacy,
+            module=module,
+            optimizer=optimizer,
+            loss=loss,
+            batches=batches,
+            epochs=config.train.epochs,
+            micro_batch=config.train.micro_batch,
+            seed=config.seed if config.privacy.reproducible else None,
+            autocast=context,
+        )
     factor = schedule.factor(config.schedule, epochs=epochs or config.train.epochs, steps_per_epoch=len(batches))
     return Loop(
         model,
@@ -163,10 +195,10 @@ def _loop(
         factor=factor if plateau is None else plateau.over(factor),
         adjust=gradients.build(config.train, weights),
         after=after,
-        average=_average(config, optimizer, weights),
+        average=average,
         room=Room(module, micro_batch=config.train.micro_batch, device=device),
         scaler=Scaler(optimizer, device) if config.runtime.precision == "fp16" else None,
-        autocast=autocast(config.runtime, device),
+        autocast=context,
         should_stop=should_stop,
     )
 

@@ -70,6 +70,12 @@ class Trial:
         self.module, self._evaluate = first.module, first.evaluate
         self.loop = Folds(self._trainings, random) if others else first.loop
         self._watched = watched
+        self._private = first.private
+        if others and self._private is not None:
+            raise SettingError(
+                "privacy is asked for, but data.split.folds trains several models on the same samples, each of which "
+                "spends its epsilon; use data.split.fold, or no folds"
+            )
         self._best = Best(self._trainings, watched) if config.train.restore_best and data.validation else None
         self._patience = Patience(config.train, environment.objectives)
         self._wanted = wanted(config.measure, [o.metric for o in environment.objectives], device=device)
@@ -141,8 +147,8 @@ class Trial:
             if mean is None:
                 self._stop()
             self._train_loss = mean
-            rung = progress.epoch in self._rungs
-            if rung or progress.epoch == epochs or progress.epoch % self._config.train.evaluate_every == 0:
+            rung, spent = progress.epoch in self._rungs, self._private is not None and self._private.exhausted()
+            if rung or spent or progress.epoch == epochs or progress.epoch % self._config.train.evaluate_every == 0:
                 metrics = self._report()
                 if self._plateau is not None:
                     self._plateau.take(self._watched.value(metrics))
@@ -150,7 +156,8 @@ class Trial:
                     if self._best is not None:
                         self._best.take(metrics)
                     self._ended_early = self._data.validation is not None and self._patience.exhausted(metrics)
-                if self._ended_early and progress.epoch < epochs:
+                self._ended_early |= spent
+                if self._ended_early and progress.epoch < epochs and self._data.validation is not None:
                     self._publish(metrics | self._cost(self._data.validation))
             if progress.epoch < epochs and not self._ended_early:
                 if self._session.should_stop():
@@ -172,7 +179,7 @@ class Trial:
                 export.compressed(first.delivered())
         if self._data.validation is None and _wants_test(self._session.environment.final):
             test = self._data.test()
-            self._publish({"train_loss": self._train_loss} | self._evaluate(test, "test") | self._cost(test))
+            self._publish(self._trained() | self._evaluate(test, "test") | self._cost(test))
             self._draw("test", [(first, test)])
         if self._data.validation is not None and self._config.export.evaluation == "always":
             self._draw("val", [(t, t.data.validation) for t in self._trainings if t.data.validation is not None])
@@ -192,8 +199,13 @@ class Trial:
     def _export(self, module: nn.Module) -> Export:
         return Export(module, config=self._config, data=self._data, session=self._session)
 
-    def _report(self) -> dict[str, float]:
+    def _trained(self) -> dict[str, float]:
+        """What there is to report of the training itself."""
         metrics = {"train_loss": self._train_loss}
+        return metrics if self._private is None else metrics | {"epsilon": self._private.epsilon()}
+
+    def _report(self) -> dict[str, float]:
+        metrics = self._trained()
         if self._data.validation is not None:
             metrics |= validate(self._trainings)
             if self.loop.progress.epoch in (*self._rungs, self._config.train.epochs):

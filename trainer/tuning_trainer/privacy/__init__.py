@@ -1,0 +1,1 @@
+"""Differentially private training. opacus is imported only where it is asked for."""

@@ -1,0 +1,63 @@
+"""What private training cannot do, said before it begins, with what to write instead."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from tuning_trainer.config import TrainerConfig
+from tuning_trainer.config.errors import SettingError
+from tuning_trainer.data.parts import Prepared
+from tuning_trainer.optim.loss import LossFunction
+from tuning_trainer.optim.weighted import WeightedMean
+from tuning_trainer.tasks.classification import Classification
+from tuning_trainer.tasks.regression import Regression
+
+
+def check(config: TrainerConfig, *, data: Prepared, module: nn.Module, loss: LossFunction) -> None:
+    """Raises `SettingError` for settings, data or layers that do not fit private training."""
+    train = config.train
+    if not isinstance(data.task, Classification | Regression) or data.tables or data.draw is not None:
+        raise _refusal(
+            f"data.name is {config.data.name!r}, whose samples depend on each other; use data of single ones"
+        )
+    for name, value, default in (
+        ("train.l1", train.l1, 0.0),
+        ("train.clip_norm", train.clip_norm, None),
+        ("train.clip_value", train.clip_value, None),
+        ("augment.mixup", config.augment.mixup, 0.0),
+        ("augment.cutmix", config.augment.cutmix, 0.0),
+        ("runtime.compile", config.runtime.compile, False),
+    ):
+        if value != default:
+            raise _refusal(f"{name} is {value}; leave it out (privacy.clip is what bounds gradients)")
+    if config.runtime.precision == "fp16":
+        raise _refusal("runtime.precision is 'fp16'; use bf16 or fp32")
+    if isinstance(loss, WeightedMean):
+        raise _refusal("loss.class_weights is 'balanced', which tells how many samples each class has; use none")
+    if config.privacy.target_delta * len(data.train) >= 1:
+        raise _refusal(
+            f"privacy.target_delta is {config.privacy.target_delta:g}, but there are {len(data.train)} training "
+            f"samples; it must be below {1 / len(data.train):.2g}"
+        )
+    check_layers(module)
+
+
+def check_layers(module: nn.Module) -> None:
+    """Raises `SettingError` for layers whose gradient of one sample cannot be told: by name, kind and reason."""
+    from opacus.grad_sample import GradSampleModule
+    from opacus.validators import ModuleValidator
+
+    wrong = [str(error).split(".")[0] for error in ModuleValidator.validate(module, strict=False)]
+    for name, layer in module.named_modules():
+        own = any(weight.requires_grad for weight in layer.parameters(recurse=False))
+        if own and type(layer) not in GradSampleModule.GRAD_SAMPLERS:
+            wrong.append(f"{name or 'the model'} ({type(layer).__name__}) has weights of its own")
+    if wrong:
+        raise _refusal(
+            f"the model has layers that mix samples or cannot be taken apart by sample: {'; '.join(wrong[:4])}; use "
+            "norm layer or none, and linear, mlp, lenet or cnn"
+        )
+
+
+def _refusal(why: str) -> SettingError:
+    return SettingError(f"privacy is asked for, but {why}")
