@@ -158,7 +158,7 @@ def test_a_private_model_learns_and_is_exported(tmp_path: Path) -> None:
         pytest.param(
             {},
             {"target_delta": 0.5},
-            "privacy.target_delta is 0.5, but there are 96 training",
+            "privacy.target_delta is 0.5, but there are 90 training",
             id="delta",
         ),
         pytest.param({}, {"folds": 3}, "data.split.folds trains several models", id="folds"),
