@@ -56,6 +56,20 @@ def test_the_budget_of_every_trial_is_the_full_one() -> None:
     assert told["TUNING_PARAM_EPOCHS"] == "9"
 
 
+def test_a_final_run_is_told_what_to_export() -> None:
+    study = a_study(final={"export": ["Safetensors", "ONNX"]})
+    told = json.loads(variables(study, a_trial(role=Role.FINAL), attempt=0)["TUNING_FINAL"])
+    assert told == {"retrain": True, "evaluate": "Test", "export": ["Safetensors", "ONNX"]}
+    assert "TUNING_FINAL" not in variables(study, a_trial(), attempt=0)
+
+
+def test_each_replicate_may_be_a_fold() -> None:
+    study = a_study(trial={"trainer": {"data": {"name": "digits"}}, "replicates": {"count": 3, "parameter": "fold"}})
+    run = Replicate({"loss": 1.0}, {})
+    told = [variables(study, replace(a_trial(), replicates=(run,) * n), attempt=0) for n in range(3)]
+    assert [json.loads(each["TUNING_PARAMETERS"])["fold"] for each in told] == [0, 1, 2]
+
+
 def test_without_fidelity_nothing_is_said_of_it() -> None:
     told = variables(a_study(), a_trial(), attempt=0)
     assert not {"TUNING_FIDELITY", "TUNING_REPLICATE", "TUNING_PARENT_DIR"} & told.keys()

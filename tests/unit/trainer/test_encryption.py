@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import resource
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.trainer.builders import a_config, a_final, a_session, ran
+from tests.unit.trainer.builders import CPU, a_config, a_final, a_session, ran
 from tuning_trainer.cli import main
 from tuning_trainer.config import SettingError
 from tuning_trainer.encryption import stream
 from tuning_trainer.encryption.key import Key, read_key
 from tuning_trainer.encryption.stream import Damaged, Writer, reader
+from tuning_trainer.engine.checkpoint import Checkpoints
 
 KEY = Key(bytes(range(32)))
 OTHER = Key(bytes(32))
@@ -174,6 +176,32 @@ def test_an_encrypted_checkpoint_needs_its_key(tmp_path: Path, parameters: dict[
     assert (code, error.reason) == (42, "InvalidSetting")
     assert words in error.message
     assert "checkpoint-0" in error.message
+
+
+def test_a_damaged_encrypted_checkpoint_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key, directory = str(a_key_file(tmp_path)), tmp_path / "trial"
+    config = a_config({"checkpoint": {"interval": 0.0}}, key_file=key, epochs=3)
+    whole = ran(config, a_session(directory))[1].snapshot()
+    newest = sorted(directory.glob("checkpoint-*"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-20])
+    code, session = ran(config, a_session(directory))
+    assert code == 0
+    assert session.snapshot().final == whole.final
+    assert "it was changed or cut off" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_old_encrypted_checkpoint_and_no_litter(tmp_path: Path) -> None:
+    store = Checkpoints(tmp_path, identity={"a": 1}, keep=2, key=KEY)
+    store.save(1, {"x": torch.zeros(10)})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match=r".+"):
+            store.save(2, {"x": torch.zeros(1000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-000000000001.pt.enc"]
+    assert store.load(CPU) is not None
 
 
 def test_a_final_run_encrypts_what_holds_weights_and_decrypt_reads_it(

@@ -21,6 +21,7 @@ from tuning_trainer import models
 from tuning_trainer.artifacts.onnx_file import check_onnx
 from tuning_trainer.config import SettingError
 from tuning_trainer.engine import training as training_module
+from tuning_trainer.engine.export import Export
 from tuning_trial import Session
 
 WEIGHTS = {"checkpoint", "weights", "config", "card", "card_json"}
@@ -150,6 +151,25 @@ class _Moody(nn.Module):
 def test_an_export_with_other_outputs_is_refused() -> None:
     with pytest.raises(SettingError, match="onnxruntime's outputs differ by up to 1"):
         check_onnx(_Moody(), torch.randn(5, 4))
+
+
+@pytest.mark.parametrize("step", ["weights", "formats", "card"])
+def test_a_disk_that_is_full_while_exporting_is_told_and_the_checkpoint_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def full(self: Export) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Export, step, full)
+        code, session = ran(a_config(), a_final(tmp_path, final={"export": ["Safetensors"]}))
+    error = session.snapshot().error
+    assert error is not None
+    assert (code, error.reason) == (1, "ExportFailed")
+    assert "No space left on device; the checkpoint is whole" in error.message
+    again = ran(a_config(), a_final(tmp_path, final={"export": ["Safetensors"]}))[1]
+    assert again.snapshot().done
+    assert (tmp_path / "model.safetensors").is_file()
 
 
 def test_the_check_changes_nothing_of_the_training() -> None:

@@ -80,7 +80,7 @@ def _difference(content: bytes, module: nn.Module, samples: Tensor) -> float:
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     worst = 0.0
     for batch in (samples, samples[:1]):
-        with torch.no_grad():
+        with torch.no_grad(), _exactly():
             expected = module(batch).float().cpu()
         got = torch.from_numpy(session.run(None, {INPUTS: batch.cpu().numpy()})[0])
         if got.shape != expected.shape:
@@ -102,6 +102,18 @@ def _refusal(why: str) -> SettingError:
 def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:300]
+
+
+@contextlib.contextmanager
+def _exactly() -> Any:
+    """Full precision on GPUs, whatever was trained in: that is what onnxruntime computes in."""
+    products = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = products
 
 
 @contextlib.contextmanager

@@ -11,6 +11,10 @@ class DivergedError(Exception):
     """The loss or a validation metric is not finite."""
 
 
+class ExportError(Exception):
+    """The trained model could not be written; its checkpoint is whole."""
+
+
 class StoppedError(Exception):
     """SIGTERM came and the state was saved."""
 

@@ -11,7 +11,7 @@ from tuning_trainer import augment
 from tuning_trainer.config import SettingError, TrainerConfig
 from tuning_trainer.data.parts import prepare, wanted_folds
 from tuning_trainer.engine import device as devices
-from tuning_trainer.engine.failures import DivergedError, StoppedError, is_out_of_memory
+from tuning_trainer.engine.failures import DivergedError, ExportError, StoppedError, is_out_of_memory
 from tuning_trainer.engine.trial import Trial
 from tuning_trial import exit_codes
 from tuning_trial.session import Session
@@ -38,6 +38,8 @@ def run(config: TrainerConfig, session: Session) -> int:
         return _fail(session, "InvalidSetting", str(error))
     except DivergedError as error:
         return _fail(session, "Diverged", f"{error}; a smaller learning rate or gradient clipping may help")
+    except ExportError as error:
+        return _fail(session, "ExportFailed", f"{error}; the checkpoint is whole: with more room, run it again")
     except Exception as error:
         if is_out_of_memory(error):
             return _fail(session, "OutOfMemory", f"{_one_line(error)}; a smaller batch or model may help")

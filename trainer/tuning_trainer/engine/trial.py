@@ -20,7 +20,7 @@ from tuning_trainer.engine import training
 from tuning_trainer.engine.best import Best
 from tuning_trainer.engine.checkpoint import Checkpoints, identity_of
 from tuning_trainer.engine.export import Export
-from tuning_trainer.engine.failures import DivergedError, StoppedError
+from tuning_trainer.engine.failures import DivergedError, ExportError, StoppedError
 from tuning_trainer.engine.folds import Folds, random_of, validate
 from tuning_trainer.engine.patience import Patience
 from tuning_trainer.engine.training import Training
@@ -166,8 +166,16 @@ class Trial:
                     self._save()
 
     def conclude(self) -> None:
-        """Saves the end of the training; in role Final also exports it and evaluates the test part, once."""
+        """Saves the end of the training; in role Final also exports it and evaluates the test part, once. Raises
+        `ExportError` when the disk refuses, and `SettingError` for a format that the model turns out not to have.
+        """
         self._save()
+        try:
+            self._deliver()
+        except OSError as error:
+            raise ExportError(f"the model could not be written: {error}") from error
+
+    def _deliver(self) -> None:
         if self._best is not None and self._best.put_back():
             self._publish(self._best.metrics)
         first, export = self._trainings[0], None
