@@ -115,6 +115,7 @@ def test_the_study_finds_good_hyperparameters_and_tests_them_once(study: Study) 
     assert set(over["best"]["parameters"]) >= {"lr", "optimizer", "batch_size"}
     assert over["final"]["state"] == "Succeeded"
     assert over["final"]["metrics"]["test_accuracy"] >= GOOD - 0.03
+    assert {"weights", "safetensors", "onnx", "card", "evaluation"} <= over["final"]["artifacts"].keys()
     finals = [trial for trial in study.trials() if trial["spec"]["role"] == "Final"]
     assert [trial["metadata"]["name"] for trial in finals] == [over["final"]["trial"]]
     tested = [trial for trial in study.trials() if "test_accuracy" in trial["status"]["result"].get("metrics", {})]

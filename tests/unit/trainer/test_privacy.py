@@ -107,6 +107,23 @@ def test_a_resumed_training_has_spent_what_it_spent_and_is_the_same_bit_by_bit(t
     assert ran(private(**parameters), a_session(tmp_path))[1].snapshot().final == whole.final
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"], ids=["the same optimiser", "another"])
+def test_who_goes_on_from_another_training_has_spent_what_that_one_spent(tmp_path: Path, optimizer: str) -> None:
+    parent = ran(private(noise=2.0, epochs=3), a_session(tmp_path / "parent"))[1].snapshot()
+    session = a_session(tmp_path / "child", parent_dir=tmp_path / "parent")
+    child = ran(private(noise=2.0, epochs=5, optimizer=optimizer), session)[1].snapshot()
+    alone = ran(private(noise=2.0, epochs=5))[1].snapshot()
+    assert child.final["epsilon"] == alone.final["epsilon"] > parent.final["epsilon"]
+
+
+def test_weights_that_were_not_private_cannot_become_so(tmp_path: Path) -> None:
+    ran(a_config(model="linear", optimizer="sgd", epochs=1), a_session(tmp_path / "parent"))
+    session = a_session(tmp_path / "child", parent_dir=tmp_path / "parent")
+    error = ran(private(epochs=2), session)[1].snapshot().error
+    assert error is not None
+    assert "the weights to go on from were trained without it" in error.message
+
+
 def test_noise_is_drawn_anew_unless_it_is_asked_for() -> None:
     one, other = (ran(private(noise=1.0, clip=1.0, reproducible=False))[1].snapshot().final for _ in range(2))
     assert one["val_loss"] != other["val_loss"]
@@ -146,8 +163,8 @@ def test_a_private_model_learns_and_is_exported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "parameters", "words"),
     [
-        pytest.param({}, {"model": "mlp", "norm": "batch"}, "BatchNorm", id="batch normalisation"),
-        pytest.param({}, {"model": "rnn"}, "LSTM", id="a recurrent network"),
+        pytest.param({}, {"model": "mlp", "norm": "batch"}, "2 (BatchNorm1d), 5 (BatchNorm1d)", id="batch norm"),
+        pytest.param({}, {"model": "rnn"}, "cells (LSTM)", id="a recurrent network"),
         pytest.param({}, {"l1": 0.1}, "train.l1 is 0.1; leave it out", id="a penalty on the sum"),
         pytest.param({}, {"clip_norm": 1.0}, "train.clip_norm is 1.0; leave it out", id="another clipping"),
         pytest.param({}, {"mixup": 0.2}, "augment.mixup is 0.2", id="mixed samples"),

@@ -186,6 +186,8 @@ class Loop:
         """Goes on from the `state` of another training: its weights and what its optimiser remembers, but the settings
         of this one. Begins at the last full epoch. An optimiser of another kind begins anew.
         """
+        if self.private is not None:
+            self.private.inherit(state["optimizer"])
         kept = {"params", *PROGRESS}
         own = [{name: value for name, value in group.items() if name not in kept} for group in self._groups()]
         fresh = self._optimizer.state_dict()

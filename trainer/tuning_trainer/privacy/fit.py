@@ -43,18 +43,21 @@ def check(config: TrainerConfig, *, data: Prepared, module: nn.Module, loss: Los
 
 
 def check_layers(module: nn.Module) -> None:
-    """Raises `SettingError` for layers whose gradient of one sample cannot be told: by name, kind and reason."""
+    """Raises `SettingError` for layers whose gradient of one sample cannot be told, by name and kind."""
     from opacus.grad_sample import GradSampleModule
     from opacus.validators import ModuleValidator
 
-    wrong = [str(error).split(".")[0] for error in ModuleValidator.validate(module, strict=False)]
+    wrong = []
     for name, layer in module.named_modules():
         own = any(weight.requires_grad for weight in layer.parameters(recurse=False))
-        if own and type(layer) not in GradSampleModule.GRAD_SAMPLERS:
-            wrong.append(f"{name or 'the model'} ({type(layer).__name__}) has weights of its own")
+        judge = ModuleValidator.VALIDATORS.get(type(layer))
+        if (own and type(layer) not in GradSampleModule.GRAD_SAMPLERS) or (judge is not None and judge(layer)):
+            wrong.append(
+                f"{name} ({type(layer).__name__})" if name else f"{type(layer).__name__}, by weights of its own"
+            )
     if wrong:
         raise _refusal(
-            f"the model has layers that mix samples or cannot be taken apart by sample: {'; '.join(wrong[:4])}; use "
+            f"the model has layers that mix samples or cannot be taken apart by sample: {', '.join(wrong[:4])}; use "
             "norm layer or none, and linear, mlp, lenet or cnn"
         )
 

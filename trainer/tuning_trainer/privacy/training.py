@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -122,6 +122,14 @@ class Private(Optimizer):
             self._generator.set_state(noise.cpu())
         self._inner.load_state_dict(state)
         self.param_groups = self._inner.param_groups
+
+    def inherit(self, state: Mapping[str, Any]) -> None:
+        """Takes over the account of the training whose weights this one goes on from, whatever its optimiser was.
+        Raises `SettingError` for one that kept none.
+        """
+        if "accountant" not in state:
+            raise SettingError("privacy is asked for, but the weights to go on from were trained without it")
+        self._accountant.history = [tuple(entry) for entry in state["accountant"]]
 
     def _after_epoch(self) -> float:
         ahead: Any = type(self._accountant)()
