@@ -37,6 +37,7 @@ class OperatorProcess:
         self.log = cluster.directory / f"{name}-{self.port}.log"
         command = [
             sys.executable, "-m", "tuning_operator.cluster", "--trainer-image=registry.example/trainer:test",
+            "--operator-image=registry.example/operator:test",
             f"--kubeconfig={kubeconfig or cluster.kubeconfig}", f"--lease-namespace={lease_namespace}",
             f"--metrics-port={self.port}", *[f"--namespace={each}" for each in namespaces], *extra,
         ]  # fmt: skip

@@ -15,7 +15,6 @@ from tuning_operator.api.rule import Rule, Transition
 from tuning_operator.api.rules import STUDY_RULES
 from tuning_operator.api.structural import Schema
 from tuning_operator.api.trial_rules import TRIAL_TRANSITIONS
-from tuning_operator.api.unsupported import NOT_YET
 
 HEAD = """# TuningStudy and TuningTrial
 
@@ -41,15 +40,12 @@ BOUNDS = (("minimum", ">=", ">"), ("maximum", "<=", "<"))
 def text() -> str:
     """The whole reference."""
     study, trial = study_schema(), trial_schema()
-    refused = [rule for rule in STUDY_RULES if rule not in NOT_YET]
     parts = [
         HEAD,
         *_tables(study["properties"]["spec"], "spec"),
         "## Rules\n\nThe API server refuses a study that breaks one of these, in these words:\n",
-        _messages(refused),
+        _messages(STUDY_RULES),
         CHANGES,
-        "## Not supported yet\n\nThese have their place, and are refused until something fills it:\n",
-        _messages(NOT_YET),
         *_tables(study["properties"]["status"], "status"),
         "# TuningTrial\n\nWritten by the operator. The API server keeps what it records:\n",
         _messages(TRIAL_TRANSITIONS),

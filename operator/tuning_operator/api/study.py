@@ -272,9 +272,10 @@ class Metrics(Resource):
     source: MetricsSource = Field(
         MetricsSource.AUTO,
         description="`Direct` scrapes the trial's own Prometheus metrics, `Logs` reads what its first container "
-        "prints, `Query` asks a Prometheus server. Whatever the source, a report that the trial leaves "
-        "(docs/trial-contract.md) comes first. `Auto` is `Logs` where `logs` is given, `Query` where `query` is given, "
-        "else `Direct`.",
+        "prints, `Query` asks a Prometheus server, `Sidecar` adds a container that scrapes the trial each second. "
+        "Whatever the source, a report that the trial leaves (docs/trial-contract.md) comes first. `Auto` is `Logs` "
+        "where `logs` is given, `Query` where `query` is given, `Sidecar` where a template's first container has a "
+        "port named `metrics` (which is then the port), else `Direct`.",
     )
     port: int = Field(9464, ge=1, le=65535, description="Port of the trial's metrics.")
     path: str = Field(

@@ -19,6 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from tuning_operator.cluster.__main__ import main as operator
 
         return operator(given[1:])
+    if given[:1] == ["sidecar"]:
+        from tuning_operator.metrics.sidecar import main as sidecar
+
+        return sidecar(given[1:])
     options = parser().parse_args(given)
     match options.verb:
         case "run":
@@ -131,6 +135,7 @@ def parser() -> argparse.ArgumentParser:
     imported.add_argument("--to", type=Path, metavar="PATH", help="file to write; default: standard output")
 
     verbs.add_parser("operator", help="run the controller in a cluster", add_help=False)
+    verbs.add_parser("sidecar", help="follow the trial in the same pod", add_help=False)
     verbs.add_parser("version", help="show the version")
     return top
 

@@ -17,6 +17,7 @@ def options(arguments: Sequence[str] | None = None) -> Options:
     """The command line of the operator's process; the chart writes it."""
     parser = argparse.ArgumentParser("tuning operator", description="Run the operator.")
     parser.add_argument("--trainer-image", required=True, help="image of trials that use the shared trainer")
+    parser.add_argument("--operator-image", default="", help="image of the sidecars that follow trials: this program's")
     parser.add_argument("--namespace", action="append", default=[], help="serve only this namespace; may be repeated")
     parser.add_argument("--kubeconfig", help="default: the pod's service account, else $KUBECONFIG")
     parser.add_argument("--lease-namespace", help="namespace of the lease; default: the operator's own")
@@ -43,6 +44,7 @@ def options(arguments: Sequence[str] | None = None) -> Options:
     args = parser.parse_args(arguments)
     return Options(
         trainer_image=args.trainer_image,
+        operator_image=args.operator_image,
         namespaces=tuple(args.namespace),
         kubeconfig=args.kubeconfig,
         lease_namespace=args.lease_namespace,

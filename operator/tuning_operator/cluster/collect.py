@@ -60,6 +60,8 @@ class Target:
     failures: int = 0
     cursor: Any = None
     """How far its reader has come."""
+    report: Report | None = None
+    """What the last look found."""
 
     @property
     def wanted(self) -> list[str]:
@@ -67,8 +69,8 @@ class Target:
 
     def ahead(self) -> Iterable[int]:
         """Rungs that nothing is known of yet."""
-        report = self.live.report()
-        return [budget for budget in self.awaited if report is None or budget not in report.rungs]
+        rungs = {} if self.report is None else self.report.rungs
+        return [budget for budget in self.awaited if budget not in rungs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class Collector:
         return soonest
 
     async def _look(self, reader: Reader, target: Target) -> None:
-        before, seen, trouble, outcome, again = target.live.report(), Seen(None), "", "ok", False
+        before, seen, trouble, outcome, again = target.report, Seen(None), "", "ok", False
         try:
             seen = await reader.look(target)
         except _FAILURES as error:
@@ -180,6 +182,7 @@ class Collector:
         if known.recorded(target.pod.trial):
             return
         looked, report = known.looked.get(attempt, Looked()), seen.report
+        target.report = target.report if report is None else report
         if report is not None:
             news = looked.report is None or (before is not None and report.rungs.keys() > before.rungs.keys())
             known.looked[attempt] = Looked(report, seen.at, trouble, complete)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from tuning_operator.api.scheduling import SchedulerName
+from tuning_operator.api.sources import port_of
 from tuning_operator.api.trial import Role
 from tuning_operator.core import contract
 from tuning_operator.core.model import Study, Trial
@@ -15,7 +16,7 @@ PARENT_DIR: Final = "/parent"
 def variables(study: Study, trial: Trial, *, attempt: int) -> dict[str, str]:
     told = contract.variables(study, trial, attempt=attempt) | {
         "TUNING_CHECKPOINT_DIR": CHECKPOINT_DIR,
-        "TUNING_METRICS_PORT": str(study.spec.metrics.port),
+        "TUNING_METRICS_PORT": str(port_of(study.spec)),
     }
     if parent_of(study, trial) is not None:
         told["TUNING_PARENT_DIR"] = PARENT_DIR

@@ -124,6 +124,7 @@ def _of_pod(pod: PodSeen, job: JobSeen | None) -> Run:
         message=pod.message,
         disrupted=pod.disrupted,
         report=pod.report,
+        looked_at=pod.looked_at,
     )
     if pod.ended:
         overtime = job is not None and job.reason == "DeadlineExceeded" and pod.exit_code != 0

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tuning_operator.api import names
-from tuning_operator.cluster import rendezvous
+from tuning_operator.api.sources import port_of
+from tuning_operator.cluster import rendezvous, sidecar
 from tuning_operator.cluster.environment import CHECKPOINT_DIR, PARENT_DIR, parent_of, variables
 from tuning_operator.core.model import Study, Trial
 from tuning_operator.core.naming import job_name, trial_name
@@ -30,6 +31,8 @@ class JobSettings:
     """What the installation decides."""
 
     trainer_image: str
+    operator_image: str = ""
+    """Of sidecars; empty: studies that need one are refused."""
     pull_policy: str = "IfNotPresent"
 
 
@@ -73,6 +76,7 @@ def _unbound_job(study: Study, trial: Trial, env: Mapping[str, str], settings: J
         job = merged(_trainer_job(settings), _named(spec.template or {}))
     pod = _pod(job)
     _complete(study, pod, trial)
+    sidecar.add(pod, study.spec, env, image=settings.operator_image)
     for container in pod["containers"]:
         own = container.get("env") or []
         taken = {entry.get("name") for entry in own}
@@ -141,8 +145,8 @@ def _complete(study: Study, pod: Object, trial: Trial) -> None:
     if accelerator.count:
         first.setdefault("resources", {}).setdefault("limits", {}).setdefault(accelerator.resource, accelerator.count)
     ports = first.setdefault("ports", [])
-    if not any(port.get("containerPort") == spec.metrics.port for port in ports):
-        ports.append({"name": "tuning-metrics", "containerPort": spec.metrics.port})
+    if not any(port.get("containerPort") == port_of(spec) for port in ports):
+        ports.append({"name": "tuning-metrics", "containerPort": port_of(spec)})
     _mount_checkpoints(study, pod, trial)
 
 

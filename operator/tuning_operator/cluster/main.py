@@ -38,6 +38,7 @@ from tuning_operator.cluster.refusals import Refusals
 from tuning_operator.cluster.scrape import Scraper, session
 from tuning_operator.cluster.seen import PodSeen, Seen
 from tuning_operator.cluster.serve import serve
+from tuning_operator.cluster.sidecar import SidecarReader
 from tuning_operator.cluster.statuses import Statuses
 from tuning_operator.cluster.store import Key, Store
 from tuning_operator.cluster.warmstart import Teachers
@@ -58,6 +59,8 @@ class Options:
     """What `tuning operator` takes from its command line."""
 
     trainer_image: str
+    operator_image: str = ""
+    """Of the sidecars that follow trials."""
     namespaces: Sequence[str] = ()
     """Empty: all."""
     kubeconfig: str | None = None
@@ -144,12 +147,17 @@ class Operator:
         )
         self._statuses = Statuses(self._client, self.store, Announcer(self._client, instance=identity))
         self._refusals = Refusals(self._client)
+        images = JobSettings(options.trainer_image, options.operator_image)
         self._worker = Worker(
             store=self.store,
             queue=self.queue,
             lister=self._lister,
             actor=Actor(
-                self._client, self.store, JobSettings(options.trainer_image), now=time.time, meters=self.meters
+                self._client,
+                self.store,
+                images,
+                now=time.time,
+                meters=self.meters,
             ),
             statuses=self._statuses,
             refusals=self._refusals,
@@ -218,6 +226,7 @@ class Operator:
         async with session(AT_ONCE) as http, prometheus_session(servers, AT_ONCE) as trusted:
             readers: dict[MetricsSource, Reader] = {
                 MetricsSource.DIRECT: Scraper(http),
+                MetricsSource.SIDECAR: SidecarReader(http),
                 MetricsSource.LOGS: LogReader(self._client),
                 MetricsSource.QUERY: QueryReader(trusted, servers),
             }

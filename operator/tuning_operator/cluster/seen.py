@@ -13,6 +13,7 @@ from typing import Any, Final
 from tuning_operator.api import names
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.core.model import Replicate, Result, Rung, Trial
+from tuning_operator.metrics.sidecar import last_words
 from tuning_operator.metrics.termination import report_of
 from tuning_operator.search.types import Suggestion
 from tuning_trial.report import Report
@@ -24,6 +25,8 @@ _NORMAL_WAITING: Final = {"", "ContainerCreating", "PodInitializing"}
 _MEANINGLESS: Final = {"Error", "Completed"}
 _LOST_REASONS: Final = {"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "UnexpectedAdmissionError"}
 _MESSAGE_MAX: Final = 1000
+SIDECAR: Final = "tuning-sidecar"
+"""The init container that leaves a report for a trial that leaves none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class PodSeen:
     message: str = ""
     disrupted: bool = False
     report: Report | None = None
+    looked_at: float | None = None
+    """When the values of the report were seen, where a sidecar looked at them."""
 
 
 Seen = StudySeen | TrialSeen | JobSeen | PodSeen
@@ -280,7 +285,9 @@ def _ended(status: Object, states: Sequence[Object], *, failed: bool) -> dict[st
     # The trial's own code counts; where it went well or never ran, the failure is another container's.
     blamed = next((end for end in [first, *ends] if end.get("exitCode")), first) if failed else first
     words = str(first.get("message") or "")
-    report = report_of(words)
+    report, looked_at = report_of(words), None
+    if report is None:
+        report, looked_at = last_words(_left_by(status, SIDECAR))
     reason = str(status.get("reason") or "") or str(blamed.get("reason") or "")
     message = str(status.get("message") or "") or ("" if report else words)
     disruption = _disruption(status)
@@ -295,7 +302,18 @@ def _ended(status: Object, states: Sequence[Object], *, failed: bool) -> dict[st
         "message": message[-_MESSAGE_MAX:],
         "disrupted": failed and (disruption is not None or lost),
         "report": report,
+        "looked_at": looked_at,
     }
+
+
+def _left_by(status: Object, name: str) -> str:
+    """The last termination message of an init container."""
+    for entry in status.get("initContainerStatuses") or ():
+        if entry.get("name") == name:
+            states = (entry.get("state") or {}, entry.get("lastState") or {})
+            ends = [state["terminated"] for state in states if state.get("terminated")]
+            return next((str(end["message"]) for end in ends if end.get("message")), "")
+    return ""
 
 
 def _waiting(status: Object, states: Sequence[Object]) -> tuple[str, str]:

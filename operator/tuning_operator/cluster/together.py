@@ -53,4 +53,5 @@ def _as_one(pod: PodSeen, pods: list[PodSeen]) -> PodSeen:
         started_at=min(starts, default=None),
         ended_at=max(ends, default=None),
         report=pods[0].report if pods[0].index == 0 else None,
+        looked_at=pods[0].looked_at if pods[0].index == 0 else None,
     )

@@ -296,4 +296,6 @@ def _observed(known: Known, study: Study, memory: Memory) -> Snapshot:
 def _template_key(study: Study) -> str:
     """What decides whether a Job is acceptable, apart from a trial's parameters."""
     spec = study.spec
-    return json.dumps([spec.trial.model_dump(mode="json"), spec.metrics.port], sort_keys=True, default=str)
+    return json.dumps(
+        [spec.trial.model_dump(mode="json"), spec.metrics.model_dump(mode="json")], sort_keys=True, default=str
+    )
