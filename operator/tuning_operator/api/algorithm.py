@@ -23,7 +23,9 @@ class AlgorithmName(StrEnum):
 class TPESettings(Resource):
     """Settings of the tree-structured Parzen estimator (Bergstra et al., 2011)."""
 
-    startup_trials: int = Field(10, ge=0, le=10000, description="Random trials before the model is used.")
+    startup_trials: int = Field(
+        10, ge=0, le=10000, description="Random trials before the model is used; quasi-random ones with a fidelity."
+    )
     candidates: int = Field(
         24, ge=1, le=10000, description="Candidates drawn for each suggestion, of which the best is taken."
     )

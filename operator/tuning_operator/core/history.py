@@ -1,16 +1,17 @@
 """The ledger as the search is told it."""
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuning_operator.api.scheduling import SchedulerName
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import Role, TrialState
-from tuning_operator.core.memo import Memo
+from tuning_operator.core.memo import Memo, Values
 from tuning_operator.core.model import Snapshot, Trial
 from tuning_operator.core.rungs import NOT_PROMOTED, UNPROMISING, ladder
 from tuning_operator.search.compiling import space_of
 from tuning_operator.search.constraints import violation
+from tuning_operator.search.extrapolation import extrapolated
 from tuning_operator.search.types import Observation, Parameters
 
 UNTOLD = frozenset({"TooManyDisruptions"})
@@ -18,7 +19,7 @@ UNTOLD = frozenset({"TooManyDisruptions"})
 _LOSERS = frozenset({UNPROMISING, NOT_PROMOTED})
 """Reasons of stops that are a verdict on the parameters; other stopped points may come again."""
 _LEAST = 8
-"""Values that a rung must have before the search learns from it, and not from a lower one."""
+"""Earlier results from which on the search learns from them alone, until a trial has the full budget, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +33,21 @@ class Told:
 def told(snapshot: Snapshot, *, memo: Memo | None = None) -> Told:
     """Results of earlier studies first, then the trials of this search by number.
 
-    With rungs, every trial's value is that of one rung, the highest that enough trials have reached: values of
-    different budgets cannot be compared. A trial that stands there counts as known, though it may run on. Earlier
-    results are values of the full budget. `memo` makes it cheaper and never different.
+    With rungs, every trial's value is that of the highest rung that anybody has reached: its own, or the one expected
+    from what it had lower down. A trial that has a value counts as known, though it may run on. Earlier results are
+    values of the full budget. `memo` makes it cheaper and never different.
     """
     spec = snapshot.study.spec
     metrics = [objective.metric for objective in spec.objectives]
-    level = _level(spec, snapshot)
-    full = level is None or spec.fidelity is None or level == spec.fidelity.max
-    history = [each for each in snapshot.earlier if full or each.infeasible]
-    running: dict[int, Parameters] = {}
     search = [trial for trial in snapshot.trials if trial.role is Role.SEARCH]
-    kept = (memo or Memo()).of(spec).observations(level)
-    observations = kept.of(search, lambda trial: _observation(trial, spec, metrics, level))
+    memo = (memo or Memo()).of(spec)
+    if ladder(spec, search) is None:
+        values, comparable = memo.achieved.of(search, lambda trial: _achieved(trial, metrics)), True
+    else:
+        values, comparable = _at_rungs(snapshot, search, metrics, memo)
+    history = [each for each in snapshot.earlier if comparable or each.infeasible]
+    running: dict[int, Parameters] = {}
+    observations = memo.observations.given(search, values, lambda trial, each: _observation(trial, spec, each))
     for trial, observation in zip(search, observations, strict=True):
         if observation is not None:
             history.append(observation)
@@ -78,35 +81,38 @@ def _tried(trial: Trial) -> bool:
     return result.reason not in UNTOLD and (result.state is not TrialState.STOPPED or result.reason in _LOSERS)
 
 
-def _level(spec: StudySpec, snapshot: Snapshot) -> int | None:
-    """The budget whose values the search learns from; None where all trials train to their end."""
-    trials = snapshot.trials
-    if spec.fidelity is None or ladder(spec, trials) is None:
-        return None
-    reached = Counter(
-        rung.budget
-        for trial in trials
-        if trial.rungs and trial.role is Role.SEARCH
-        for rung in trial.rungs
-        if not rung.infeasible
-    )
-    reached[spec.fidelity.max] += sum(each.values is not None for each in snapshot.earlier)
+def _achieved(trial: Trial, metrics: Sequence[str]) -> Values:
+    found = {} if trial.result is None or trial.result.state is not TrialState.SUCCEEDED else trial.result.values
+    return tuple([found[metric] for metric in metrics]) if all(metric in found for metric in metrics) else None
+
+
+def _at_rungs(
+    snapshot: Snapshot, trials: Sequence[Trial], metrics: Sequence[str], memo: Memo
+) -> tuple[list[Values], bool]:
+    """Values at the highest rung, and whether earlier results can be compared with them. Until a trial of this study
+    has the full budget nothing says how: the search learns from the earlier ones where there are many, else from its
+    own.
+    """
+    spec = snapshot.study.spec
+    full = spec.fidelity is not None and any(t.rungs and t.rungs[-1].budget == spec.fidelity.max for t in trials)
     least = max(_LEAST, len(spec.parameters) + 1)
-    return max((budget for budget, count in reached.items() if count >= least), default=min(+reached, default=0))
+    if not full and sum(each.values is not None for each in snapshot.earlier) >= least:
+        return [None] * len(trials), True
+    # A rung that has a value has one of each objective; each is taken for itself.
+    curves = memo.curves.of(trials, lambda trial: tuple([_curve(trial, metric) for metric in metrics]))
+    columns = [extrapolated(column) for column in zip(*curves, strict=True)]
+    rows = zip(*columns, strict=True)
+    return [None if None in row else tuple([value for value in row if value is not None]) for row in rows], full
 
 
-def _observation(trial: Trial, spec: StudySpec, metrics: list[str], level: int | None) -> Observation | None:
+def _curve(trial: Trial, metric: str) -> Mapping[int, float]:
+    return {rung.budget: rung.values[metric] for rung in trial.rungs if metric in rung.values}
+
+
+def _observation(trial: Trial, spec: StudySpec, values: Values) -> Observation | None:
     """None for a trial of which nothing is known yet, or that says nothing about its point."""
     result = trial.result
-    found = None if result is None or result.state is not TrialState.SUCCEEDED else result.values
-    infeasible = result is not None and result.infeasible
-    if level is not None:
-        rung = next((rung for rung in trial.rungs if rung.budget == level), None)
-        found = None if rung is None else rung.values
-        infeasible = infeasible or any(rung.infeasible for rung in trial.rungs)
-    values = None
-    if found is not None and all(metric in found for metric in metrics):
-        values = tuple([found[metric] for metric in metrics])
+    infeasible = (result is not None and result.infeasible) or any(rung.infeasible for rung in trial.rungs)
     if not _tried(trial) and (values is None or (result is not None and result.reason in UNTOLD)):
         return None
     broken = 0.0

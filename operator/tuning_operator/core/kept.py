@@ -11,6 +11,7 @@ from typing import Final, Generic, TypeVar
 from tuning_operator.core.model import Trial
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 _BLOCK: Final = 128
 
@@ -19,15 +20,25 @@ class Kept(Generic[T]):
     """Of each trial."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Trial, T]] = {}
+        self._known: dict[int, tuple[Trial, object, T]] = {}
 
     def of(self, trials: Iterable[Trial], make: Callable[[Trial], T]) -> list[T]:
         known, found = self._known, []
         for trial in trials:
             entry = known.get(trial.number)
             if entry is None or entry[0] is not trial:
-                entry = known[trial.number] = (trial, make(trial))
-            found.append(entry[1])
+                entry = known[trial.number] = (trial, None, make(trial))
+            found.append(entry[2])
+        return found
+
+    def given(self, trials: Iterable[Trial], values: Iterable[V], make: Callable[[Trial, V], T]) -> list[T]:
+        """The same for what depends on a value of each trial, too."""
+        known, found = self._known, []
+        for trial, value in zip(trials, values, strict=True):
+            entry = known.get(trial.number)
+            if entry is None or entry[0] is not trial or entry[1] != value:
+                entry = known[trial.number] = (trial, value, make(trial, value))
+            found.append(entry[2])
         return found
 
 

@@ -4,7 +4,7 @@ A memo is a cache, never a source: with a fresh one, a kept one or none, a decis
 asks for decisions on one study, grows no larger than that study, and is gone with it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from tuning_operator.api.study import StudySpec
@@ -14,6 +14,9 @@ from tuning_operator.core.rungs import RungLines
 from tuning_operator.core.tally import Tally, by_end
 from tuning_operator.search.schedulers.table import Row
 from tuning_operator.search.types import Observation
+
+Values = tuple[float, ...] | None
+"""Of the objectives; None where there are none to learn from."""
 
 _LATE: Final = 64
 """Trials that ended last and are folded anew each time: others that ended before them may still be recorded."""
@@ -26,8 +29,12 @@ class Memo:
         """The schedulers' view of each trial."""
         self.rungs: Blocks[RungLines] = Blocks()
         """For the table in the status."""
-        self._observations: Kept[Observation | None] = Kept()
-        self._level: int | None = None
+        self.achieved: Kept[Values] = Kept()
+        """Of each trial the values that it ended with."""
+        self.curves: Kept[tuple[Mapping[int, float], ...]] = Kept()
+        """Of each trial its values at the rungs, for each objective."""
+        self.observations: Kept[Observation | None] = Kept()
+        """What the search is told of each trial."""
         self._folded: tuple[list[Trial], Tally] | None = None
 
     def of(self, spec: StudySpec) -> "Memo":
@@ -36,12 +43,6 @@ class Memo:
             self._forget()
         self._spec = spec
         return self
-
-    def observations(self, level: int | None) -> Kept[Observation | None]:
-        """What the search is told of each trial where it learns from this budget."""
-        if level != self._level:
-            self._observations, self._level = Kept(), level
-        return self._observations
 
     def tally(self, spec: StudySpec, recorded: Iterable[Trial]) -> Tally:
         """The fold of these trials, of which all but the last ones were folded before."""
@@ -61,5 +62,5 @@ class Memo:
         return tally
 
     def _forget(self) -> None:
-        self.rows, self.rungs, self._observations = Kept(), Blocks(), Kept()
-        self._level = self._folded = None
+        self.rows, self.rungs, self._folded = Kept(), Blocks(), None
+        self.achieved, self.curves, self.observations = Kept(), Kept(), Kept()

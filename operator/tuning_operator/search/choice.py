@@ -34,7 +34,8 @@ def choose(space: Space, spec: StudySpec) -> Choice:
     if algorithm.name is not AlgorithmName.AUTO:
         return Choice(algorithm.name, "chosen by the study")
     size = space.size
-    if size is not None and (trials is None or size <= trials):
+    # Where early values decide who trains on, the order counts though all are tried in the end.
+    if size is not None and (trials is None or size <= trials) and spec.scheduler.name is SchedulerName.NONE:
         budget = "" if trials is None else f", within the limit of {trials} trials"
         return Choice(AlgorithmName.GRID, f"the space has {size} points in all{budget}")
     startup = (algorithm.tpe or TPESettings()).startup_trials
@@ -42,8 +43,10 @@ def choose(space: Space, spec: StudySpec) -> Choice:
         return Choice(AlgorithmName.RANDOM, f"{trials} trials, {parallel} at once, are too few for a model")
     points = "infinitely many" if size is None else str(size)
     if spec.fidelity is not None or len(space.axes) > _MOST_AXES:
+        drawn = "random" if spec.fidelity is None else "quasi-random"
         return Choice(
-            AlgorithmName.TPE, f"the space has {points} points: a model learns from results after {startup} random ones"
+            AlgorithmName.TPE,
+            f"the space has {points} points: a model learns from results after {startup} {drawn} ones",
         )
     most = (algorithm.gp or GPSettings()).max_trials
     several = len(spec.objectives) > 1

@@ -58,7 +58,7 @@ class Known:
                 told[observation.number] = entry
                 kept += 1
                 continue
-            point = self._point(observation)
+            point = self._point(observation, entry)
             told[observation.number] = (observation, point)
             if point is not None:
                 new.append(point)
@@ -88,8 +88,12 @@ class Known:
         keys = (self.space.key(parameters) for parameters in running.values())
         return Seen(self._seen, frozenset(key for key in keys if key is not None))
 
-    def _point(self, observation: Observation) -> Point | None:
-        key = self.space.key(observation.parameters)
+    def _point(self, observation: Observation, before: tuple[Observation, Point | None] | None) -> Point | None:
+        """With several fidelities values change, and parameters do not."""
+        if before is not None and before[1] is not None and before[0].parameters is observation.parameters:
+            key: PointKey | None = before[1].key
+        else:
+            key = self.space.key(observation.parameters)
         if key is None:
             return None
         values = observation.values

@@ -146,10 +146,11 @@ def _recorded(space: Space, known: Known) -> list[FrozenTrial]:
     derived: dict[int, tuple[Point, object]] = {}
     for point in known.points:
         if point.useful:
-            entry = known.derived.get(point.number)
+            entry: tuple[Point, Any] | None = known.derived.get(point.number)
             if entry is None or entry[0] is not point:
                 state = TrialState.PRUNED if point.values is None else TrialState.COMPLETE
-                trial = _frozen(space, point.number, point.key, state, values=point.values)
+                known_as = entry[1].params if entry is not None and entry[0].key is point.key else None
+                trial = _frozen(space, point.number, point.key, state, values=point.values, params=known_as)
                 if point.infeasible or point.violation > 0:
                     trial.set_constraint("feasible", _BROKEN if point.infeasible else point.violation)
                 entry = (point, trial)
@@ -165,9 +166,18 @@ def _running(space: Space, running: Mapping[int, Parameters]) -> list[FrozenTria
 
 
 def _frozen(
-    space: Space, number: int, key: PointKey, state: TrialState, *, values: Sequence[float] | None = None
+    space: Space,
+    number: int,
+    key: PointKey,
+    state: TrialState,
+    *,
+    values: Sequence[float] | None = None,
+    params: dict[str, Any] | None = None,
 ) -> FrozenTrial:
-    axes = [(space.axes[index], value) for index, value in key]
+    """`params` are those of this key where they were worked out before."""
+    if params is None:
+        axes = [(space.axes[index], value) for index, value in key]
+        params = {axis.name: _told(axis, value) for axis, value in axes if axis.values.count != 1}
     return FrozenTrial(
         number=number,
         trial_id=number,
@@ -176,7 +186,7 @@ def _frozen(
         values=values,
         datetime_start=_EPOCH,
         datetime_complete=None if state is TrialState.RUNNING else _EPOCH,
-        params={axis.name: _told(axis, value) for axis, value in axes if axis.values.count != 1},
+        params=params,
         distributions={},  # the sampler takes them from the search space it is given
         user_attrs={},
         system_attrs={},

@@ -1,12 +1,16 @@
 """What early stopping is worth on Jobs: schedulers on recorded curves, in simulated time.
 
-    python -m tests.bench.search.multi_fidelity                     # all; an hour on two cores
-    python -m tests.bench.search.multi_fidelity --tasks digits --workers 8 --start 1 --seeds 8
+    python -m tests.bench.search.multi_fidelity                     # the methods of the note; half an hour on one core
+    python -m tests.bench.search.multi_fidelity --tasks digits --workers 8 --start 1 --methods "ours ASHA Stop"
 
 A worker trains one trial at a time, one epoch takes one unit of time, and every start of a Job costs `--start` epochs
 more, a resumed one too. Methods get the time in which random search trains `--full` configurations to the end. Regret
 is the least validation error seen so far by anyone minus the least in the table. Printed is the mean regret at shares
-of that time, and the share at which each method reaches what random search ends with.
+of that time, and the share at which each method reaches what random search ends with: for each setting, for each
+task, and over all settings, there as shares of the regret of a median configuration's full training.
+
+`--keep DIRECTORY` keeps each run, so that a bench that was cut off goes on and methods can be added: remove what was
+made by other code.
 
 Ours runs the code of the operator: its schedulers on its rung table, and its `suggest` on what the core tells it.
 Optuna runs as one would use it on Jobs: its TPE with a pruner, asked after each epoch; a pruned Job ends for good.
@@ -17,11 +21,16 @@ from __future__ import annotations
 import argparse
 import heapq
 import itertools
+import json
+import math
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
 
 from tests.bench.search.curves import EPOCHS, GRID, Task, load, recorded
 from tuning_operator.api.study import StudySpec
@@ -35,6 +44,8 @@ from tuning_operator.search.suggest import problem, suggest
 from tuning_operator.search.types import Suggestion
 
 SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
+Run = list[tuple[float, float]]
+"""When which error was first seen: (time, error), falling."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +68,13 @@ class Method(Protocol):
         """A leg is over; what the same worker goes on with, if it does."""
 
 
-def simulate(method: Method, task: Task, *, workers: int, start: int, until: float) -> list[tuple[float, float]]:
-    """When which error was first seen: (time, error), falling. Each epoch's error is seen when the epoch is over."""
+def simulate(method: Method, task: Task, *, workers: int, start: int, until: float) -> Run:
+    """Each epoch's error is seen when the epoch is over."""
     events: list[tuple[float, int, Leg]] = []
     order = itertools.count()
     idle = workers
     now = 0.0
-    seen: list[tuple[float, float]] = []
+    seen: Run = []
 
     def begin(leg: Leg, at: float) -> None:
         first = at + (start if leg.fresh else 0)
@@ -87,8 +98,8 @@ def simulate(method: Method, task: Task, *, workers: int, start: int, until: flo
             idle += 1
 
 
-def _falling(seen: Sequence[tuple[float, float]], until: float) -> list[tuple[float, float]]:
-    found: list[tuple[float, float]] = []
+def _falling(seen: Sequence[tuple[float, float]], until: float) -> Run:
+    found: Run = []
     for time, error in sorted(seen):
         if time <= until and (not found or error < found[-1][1]):
             found.append((time, error))
@@ -120,7 +131,7 @@ class Ours:
     seed: int
     workers: int
     scheduler: Mapping[str, Any]
-    algorithm: str = "TPE"
+    algorithm: str = "Auto"
     trials: dict[int, Trial] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -131,7 +142,7 @@ class Ours:
                 "algorithm": {"name": self.algorithm, "seed": self.seed},
                 "fidelity": {"parameter": "epochs", "min": 1, "max": EPOCHS, "reduction": 3},
                 "scheduler": dict(self.scheduler),
-                "limits": {"trials": 10_000, "parallel": self.workers},
+                "limits": {"duration": "1h", "parallel": self.workers},
                 "trial": {"trainer": {}, "checkpoints": {"claimName": "c"}},
             }
         )
@@ -140,6 +151,7 @@ class Ours:
         self.scheduling = found
         self.problem = problem(self.spec, study_uid=f"bench-{self.seed}")
         self.known = Known(self.problem.space)
+        self._rows: dict[int, tuple[Trial, Row]] = {}
 
     def next(self) -> Leg | None:
         ready = self.scheduling.promotable(self._table())
@@ -149,7 +161,7 @@ class Ours:
             self.trials[trial.number] = trial = replace(trial, rungs=rungs, recorded_state=TrialState.RUNNING)
             return self._leg(trial, fresh=True)
         number = len(self.trials)
-        ledger = tuple(self.trials[n] for n in sorted(self.trials))
+        ledger = tuple(self.trials.values())
         seen = told(Snapshot(Study("n", "bench", "uid", 1, self.spec, 0.0), ledger))
         answer = suggest(self.problem, history=seen.history, running=seen.running, number=number, known=self.known)
         if not isinstance(answer, Suggestion):
@@ -186,7 +198,11 @@ class Ours:
         return Leg(trial.number, trial.suggestion.parameters, begin, budgets[len(trial.rungs)], fresh)
 
     def _table(self) -> list[Row]:
-        return [_row(self.trials[number]) for number in sorted(self.trials)]
+        """By number: trials are added in the order of their numbers, and keep their place."""
+        for number, trial in self.trials.items():
+            if number not in self._rows or self._rows[number][0] is not trial:
+                self._rows[number] = (trial, _row(trial))
+        return [row for _, row in self._rows.values()]
 
 
 def _row(trial: Trial) -> Row:
@@ -266,6 +282,55 @@ METHODS: dict[str, Any] = {
 }
 
 
+NOTED = (
+    "random, full training",
+    "Optuna SuccessiveHalving",
+    "Optuna Hyperband",
+    "Optuna Median",
+    "ours ASHA Hybrid",
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A table to search, and what for: with so many workers, starts that cost so many epochs, and so much time."""
+
+    task: Task
+    workers: int
+    start: int
+    until: float
+
+    def run(self, method: str, seed: int, *, keep: Path | None) -> Run:
+        name = f"{method}-{self.task.name}-{self.workers}-{self.start}-{self.until:.0f}-{seed}.json"
+        place = None if keep is None else keep / name.replace(" ", "_")
+        if place is not None and place.exists():
+            return [(time, error) for time, error in json.loads(place.read_text())]
+        made = METHODS[method](seed, self.workers)
+        found = simulate(made, self.task, workers=self.workers, start=self.start, until=self.until)
+        if place is not None:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(json.dumps(found))
+        return found
+
+    def regrets(self, runs: Sequence[Run]) -> list[float]:
+        """The mean over these runs at each share of the time."""
+        best = float(self.task.errors.min())
+        return [statistics.fmean(_at(run, share * self.until) - best for run in runs) for share in SHARES]
+
+    def reaches(self, runs: Sequence[Run], goal: float) -> float:
+        """The share of the time after which the mean regret is this small; infinite if it never is."""
+        best = float(self.task.errors.min())
+        for step in range(1, 401):
+            if statistics.fmean(_at(run, self.until * step / 400) - best for run in runs) <= goal + 1e-12:
+                return step / 400
+        return math.inf
+
+    @property
+    def unit(self) -> float:
+        """The regret of a configuration that half of the others are better than, trained to its end."""
+        return float(np.median(self.task.errors[:, -1]) - self.task.errors.min())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tasks", nargs="*", default=recorded())
@@ -273,64 +338,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--start", nargs="*", type=int, default=[1, 6])
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--full", type=int, default=64, help="configurations that random search trains to the end")
-    parser.add_argument("--methods", nargs="*", default=list(METHODS))
+    parser.add_argument("--methods", nargs="*", default=list(NOTED), choices=list(METHODS), metavar="METHOD")
+    parser.add_argument("--keep", type=Path)
     options = parser.parse_args(arguments)
-    settings = list(itertools.product(options.tasks, options.workers, options.start))
-    totals: dict[str, list[list[float]]] = {name: [] for name in options.methods}
-    for task, workers, start in settings:
-        _compare(load(task), workers, start, options, totals)
-    print(f"\nmean over {len(settings)} settings, each of {options.seeds} seeds: regret as a multiple of random's")
-    _table({name: [statistics.fmean(column) for column in zip(*rows, strict=True)] for name, rows in totals.items()})
+    settings = [
+        Setting(load(task), workers, start, options.full * (EPOCHS + start) / workers)
+        for task, workers, start in itertools.product(options.tasks, options.workers, options.start)
+    ]
+    methods = [NOTED[0], *(name for name in options.methods if name != NOTED[0])]
+    lines: list[tuple[Setting, str, Line]] = []
+    for setting in settings:
+        found = _lines(setting, methods, seeds=options.seeds, keep=options.keep)
+        lines += [(setting, name, line) for name, line in found.items()]
+        words = f"{setting.task.name}, {setting.workers} workers, a start costs {setting.start} epochs"
+        _table(f"{words}; all of {setting.until:.0f} units of time", found)
+    for task in options.tasks:
+        mine = [(setting, name, line) for setting, name, line in lines if setting.task.name == task]
+        _table(f"{task}, mean over {options.seeds} seeds of each setting", _mean(mine, methods))
+    _table(
+        f"all, mean over {len(settings)} settings of {options.seeds} seeds each; 1: the median of the table",
+        _mean([(s, name, Line([r / s.unit for r in line.regrets], line.reaches)) for s, name, line in lines], methods),
+    )
     return 0
 
 
-def _compare(
-    task: Task, workers: int, start: int, options: argparse.Namespace, totals: dict[str, list[list[float]]]
-) -> None:
-    until = options.full * (EPOCHS + start) / workers
-    best = float(task.errors.min())
-    print(
-        f"\n{task.name}, {workers} workers, a start costs {start} epochs; all of {until:.0f} units of time", flush=True
-    )
-    runs = {
-        name: [
-            simulate(METHODS[name](seed, workers), task, workers=workers, start=start, until=until)
-            for seed in range(options.seeds)
-        ]
-        for name in options.methods
-    }
-    regrets = {
-        name: [statistics.fmean(_at(run, share * until) - best for run in found) for share in SHARES]
-        for name, found in runs.items()
-    }
-    baseline = regrets.get("random, full training")
-    goal = None if baseline is None else baseline[-1]
-    _table(regrets, {name: _share(found, until, best, goal) for name, found in runs.items()})
-    for name, row in regrets.items():
-        if baseline is not None:
-            totals[name].append([mine / max(theirs, 1e-9) for mine, theirs in zip(row, baseline, strict=True)])
+@dataclass(frozen=True)
+class Line:
+    regrets: list[float]
+    reaches: float
 
 
-def _at(run: Sequence[tuple[float, float]], time: float) -> float:
+def _lines(setting: Setting, methods: Sequence[str], *, seeds: int, keep: Path | None) -> dict[str, Line]:
+    runs = {name: [setting.run(name, seed, keep=keep) for seed in range(seeds)] for name in methods}
+    goal = setting.regrets(runs[methods[0]])[-1]
+    return {name: Line(setting.regrets(of), setting.reaches(of, goal)) for name, of in runs.items()}
+
+
+def _mean(lines: Sequence[tuple[Setting, str, Line]], methods: Sequence[str]) -> dict[str, Line]:
+    found = {}
+    for method in methods:
+        mine = [line for _, name, line in lines if name == method]
+        regrets = [statistics.fmean(column) for column in zip(*(line.regrets for line in mine), strict=True)]
+        found[method] = Line(regrets, statistics.fmean(line.reaches for line in mine))
+    return found
+
+
+def _at(run: Run, time: float) -> float:
     """The least error seen by then; before any, that of guessing."""
     return min((error for at, error in run if at <= time), default=1.0)
 
 
-def _share(runs: Sequence[Sequence[tuple[float, float]]], until: float, best: float, goal: float | None) -> str:
-    """The share of the time after which the mean regret is what random search ends with."""
-    if goal is None:
-        return ""
-    for step in range(1, 401):
-        time = until * step / 400
-        if statistics.fmean(_at(run, time) - best for run in runs) <= goal + 1e-12:
-            return f"{step / 400:.3f}"
-    return "never"
-
-
-def _table(rows: Mapping[str, Sequence[float]], last: Mapping[str, str] | None = None) -> None:
-    print(f"{'':28}" + "".join(f"{share:>9.0%}" for share in SHARES) + ("" if last is None else "   reaches random's"))
-    for name, row in rows.items():
-        print(f"{name:28}" + "".join(f"{value:9.4f}" for value in row) + ("" if last is None else f"   {last[name]}"))
+def _table(title: str, rows: Mapping[str, Line]) -> None:
+    print(f"\n{title}\n{'':28}" + "".join(f"{share:>9.0%}" for share in SHARES) + "   reaches random's")
+    for name, line in rows.items():
+        reached = "never" if math.isinf(line.reaches) else f"{line.reaches:.3f}"
+        print(f"{name:28}" + "".join(f"{value:9.4f}" for value in line.regrets) + f"   {reached}", flush=True)
 
 
 if __name__ == "__main__":

@@ -427,14 +427,14 @@ def test_earlier_results_are_values_of_the_full_budget(count: int, values: list[
 
 
 @pytest.mark.usefixtures("scheduler")
-def test_the_search_learns_from_the_highest_rung_that_enough_have_reached() -> None:
-    low = [paused(0.1 * index) for index in range(6)]
-    high = [full(0.8), running(rungs=rungs(0.3, 0.7, promoted=True)), stopping(rungs=rungs(0.2, 0.4))]
+def test_the_search_learns_what_each_trial_would_have_at_the_highest_rung() -> None:
+    low = [paused(0.5), paused(0.3), paused(0.1)]
+    high = [running(rungs=rungs(0.6, 0.7, promoted=True)), stopping(rungs=rungs(0.4, 0.6))]
     scene = a_climb().with_trials(*low, *high, running())
     found = told(scene.snapshot)
-    assert [each.values for each in found.history][-3:] == [(0.8,), (0.3,), (0.2,)], "of the first rung, all alike"
-    assert list(found.running) == [9]
-    more = scene.with_trials(*[full(0.9) for _ in range(6)])
-    found = told(more.snapshot)
-    assert [each.values for each in found.history][5:9] == [None, (0.8,), (0.7,), (0.4,)]
-    assert list(found.running) == [9]
+    expected = [0.65, 0.5, 0.3, 0.7, 0.6]  # between the two that came further; below them, as far as at the first rung
+    assert [each.values for each in found.history] == [(pytest.approx(value),) for value in expected]
+    assert list(found.running) == [5]
+    found = told(scene.with_trials(full(0.8)).snapshot)
+    assert [each.values for each in found.history] == [(pytest.approx(value),) for value in (*expected, 0.8)]
+    assert list(found.running) == [5]

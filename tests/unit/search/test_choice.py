@@ -5,7 +5,8 @@ from tuning_operator.api.algorithm import AlgorithmName
 from tuning_operator.api.parameters import Parameter
 from tuning_operator.api.study import StudySpec
 from tuning_operator.search.choice import Choice
-from tuning_operator.search.suggest import problem
+from tuning_operator.search.suggest import problem, suggest
+from tuning_operator.search.types import Suggestion
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,18 @@ def test_auto_heeds_the_rest_of_the_study(more: dict[str, object], chosen: tuple
         given["limits"]["minImprovement"] = more["minImprovement"]
     choice = problem(StudySpec.model_validate(given), study_uid="u").choice
     assert (choice.name, choice.partner) == chosen
+
+
+def test_where_early_values_decide_a_small_space_is_begun_evenly_and_searched_by_a_model() -> None:
+    given = a_study(SMALL, algorithm="Auto", trials=48).model_dump(by_alias=True, exclude_none=True)
+    rungs = {"fidelity": {"max": 27}, "scheduler": {"name": "ASHA"}}
+    assert problem(StudySpec.model_validate(given), study_uid="u").choice.name == "Grid"
+    task = problem(StudySpec.model_validate(given | rungs), study_uid="u")
+    reason = "the space has 48 points: a model learns from results after 10 quasi-random ones"
+    assert task.choice == Choice("TPE", reason)
+    first = suggest(task, history=[], running={}, number=0)
+    assert isinstance(first, Suggestion)
+    assert (first.by, first.reason[:35]) == ("QuasiRandom", "start, 0 of 10 results known: point")
 
 
 @pytest.mark.parametrize("name", ["Grid", "Random", "TPE"])
