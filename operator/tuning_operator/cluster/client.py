@@ -244,12 +244,13 @@ class Client:
             headers["Authorization"] = authorization
         plural = kind.plural if kind else "discovery"
         try:
-            response: aiohttp.ClientResponse = await self._rest.request(
+            wrapped = await self._rest.request(
                 method, self._connection.server + path, headers=headers, body=body, _request_timeout=self._timeout
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._observe(method, plural, 0)
             raise errors.UnavailableError(0, "Unreachable", f"{method} {path}: {error!r}") from error
+        response: aiohttp.ClientResponse = wrapped.response
         self._observe(method, plural, response.status)
         return response
 

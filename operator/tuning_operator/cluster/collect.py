@@ -164,6 +164,11 @@ class Collector:
             self._failed(target, trouble)
         except NoMoreError as error:
             outcome, trouble = "failed", str(error)
+        except Exception as error:
+            # A fault of ours, or words of a trial that we did not think of: that trial's alone, and not in each tick.
+            outcome, trouble, again = "failed", repr(error), True
+            target.failures += 1
+            log.exception("a look at a trial's values failed", extra={"study": "/".join(target.known.key)})
         finally:
             target.busy = False
         if not again:

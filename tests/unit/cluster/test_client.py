@@ -225,3 +225,45 @@ def test_a_pod_uses_its_service_account_and_a_person_the_kubeconfig(tmp_path: Pa
 async def test_no_way_to_a_server_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NoConnectionError, match="--kubeconfig"):
         await Connection.open(Source(str(tmp_path / "missing")))
+
+
+@pytest.mark.parametrize("kind", ["all", "missing", "cut off"])
+async def test_a_log_comes_in_pieces_or_not_at_all(kubeconfig: Path, kind: str) -> None:
+    asked: list[web.Request] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request)
+        if kind == "missing":
+            return web.json_response({"reason": "NotFound", "message": "gone"}, status=404)
+        if kind == "all":
+            return web.Response(body=b"x" * 200_000)
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"half")
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    server = TestServer(app)
+    await server.start_server()
+    connection = await Connection.open(Source(str(kubeconfig)))
+    connection.configuration.host = str(server.make_url("")).rstrip("/")
+    made, body = Client(connection, patience=QUICK), b""
+    error = {"all": None, "missing": NotFoundError, "cut off": UnavailableError}[kind]
+    try:
+        async for piece in made.log("ns", "p", container="main", since="2026-01-31T12:00:00Z", limit=9):
+            body += piece
+        assert error is None
+        assert body == b"x" * 200_000
+    except (NotFoundError, UnavailableError) as raised:
+        assert type(raised) is error
+    finally:
+        await made.close()
+        await server.close()
+    (request,) = asked
+    assert request.path == "/api/v1/namespaces/ns/pods/p/log"
+    assert dict(request.query) == {
+        "container": "main", "timestamps": "true", "sinceTime": "2026-01-31T12:00:00Z", "limitBytes": "9"
+    }  # fmt: skip

@@ -250,6 +250,15 @@ async def test_a_node_that_does_not_answer_is_asked_again_and_not_for_ever() -> 
     assert in_time.result.values == {"loss": 1.0}
 
 
+async def test_a_fault_of_ours_is_that_trials_alone() -> None:
+    world = World()
+    world.kubelet.refuses = RuntimeError("nobody thought of this")  # type: ignore[assignment]
+    world.ends()
+    await world.until(lambda: len(world.kubelet.asked) >= 2)
+    assert len(world.kubelet.asked) <= 3  # not in each tick
+    assert "nobody thought of this" in world.known.looked[0, 0].trouble
+
+
 async def test_a_failed_trial_keeps_the_values_that_it_printed() -> None:
     world = World()
     world.kubelet.prints(0.5, "epoch=2 loss=1 size=1")
