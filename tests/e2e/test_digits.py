@@ -95,7 +95,7 @@ def test_a_running_trial_shows_its_metrics_on_its_own_address(study: Study) -> N
 
 
 def test_the_operator_reads_running_trials(study: Study, system: str) -> None:
-    series = 'tuning_operator_scrapes_total{outcome="ok"}'
+    series = 'tuning_operator_scrapes_total{outcome="ok",source="Direct"}'
 
     eventually(
         lambda: number(operator_metrics(study.cluster, system), series) >= 1, timeout=120, interval=0.5, what=series

@@ -14,6 +14,7 @@ In every namespace that is served (a ClusterRole, or one Role for each namespace
     apiGroups: [batch]           resources: [jobs]                   verbs: [get, list, watch, create, delete]
     apiGroups: [""]              resources: [pods]                   verbs: [list, watch]
     apiGroups: [""]              resources: [pods/log]               verbs: [get]
+    apiGroups: [""]              resources: [services]               verbs: [get, create]
     apiGroups: [""]              resources: [configmaps]             verbs: [get]
     apiGroups: [events.k8s.io]   resources: [events]                 verbs: [list, create, patch]
 

@@ -109,9 +109,19 @@ class Actor:
             case StopRun():
                 return await self._stop(known, action)
             case RecordAttempt():
-                return await self._record(known, action.trial, attempt_status(action))
+                return await self._spend(known, study, action.trial, attempt_status(action))
             case RecordResult():
-                return await self._record(known, action.trial, result_status(action))
+                return await self._spend(known, study, action.trial, result_status(action))
+
+    async def _spend(self, known: Known, study: Study, number: int, status: Object) -> bool:
+        """Record, and count what the attempt cost that this is the end of."""
+        before = known.trials.get(number)
+        done = await self._record(known, number, status)
+        after = known.trials.get(number)
+        if before is not None and after is not None and after.identity.uid == before.identity.uid:
+            cost = after.trial.accelerator_seconds - before.trial.accelerator_seconds
+            self._meters.spent(study.spec.trial.accelerator.resource, cost)
+        return done
 
     async def _create_trial(self, known: Known, study: Study, action: CreateTrial) -> bool:
         body = trial_body(study, action)
@@ -145,8 +155,8 @@ class Actor:
             return True
         known.problems.pop(action.trial, None)
         started = job_seen(created)
-        if started is not None:
-            self._store.put(started)
+        if started is not None and self._store.put(started) is not None:
+            self._meters.wrote(started.identity.uid)
         return True
 
     async def _name_pods(self, known: Known, study: Study) -> None:

@@ -180,7 +180,7 @@ class Collector:
         first, longest = _AGAIN_AFTER_END
         late = min(longest, first * 2.0 ** min(target.failures - 1, 10))
         target.due = now + (late if ended else target.pace.wait(now, target.ahead()))
-        self._meters.scraped(outcome)
+        self._meters.scraped(source_of(target.spec).value, outcome)
 
     def _take(self, target: Target, before: Report | None, seen: Seen, *, trouble: str, complete: bool) -> None:
         known, attempt = target.known, (target.pod.trial, target.pod.attempt)

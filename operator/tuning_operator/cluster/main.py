@@ -36,7 +36,7 @@ from tuning_operator.cluster.prometheus import QueryReader, Servers
 from tuning_operator.cluster.prometheus import session as prometheus_session
 from tuning_operator.cluster.refusals import Refusals
 from tuning_operator.cluster.scrape import Scraper, session
-from tuning_operator.cluster.seen import PodSeen, Seen
+from tuning_operator.cluster.seen import JobSeen, PodSeen, Seen
 from tuning_operator.cluster.serve import serve
 from tuning_operator.cluster.sidecar import SidecarReader
 from tuning_operator.cluster.statuses import Statuses
@@ -257,6 +257,8 @@ class Operator:
 
     def _on_seen(self, seen: Seen, deleted: bool) -> None:
         known = self.store.of(seen)
+        if isinstance(seen, JobSeen):
+            self.meters.watched(seen.identity.uid)
         if isinstance(seen, PodSeen) and seen.ended and known is not None and not deleted:
             before = known.pods.get(seen.identity.uid)
             if before is not None and not before.ended:

@@ -6,7 +6,11 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from tuning_operator.api.trial import TrialState
+
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+_UNSEEN_MAX = 10_000
 
 
 class Meters:
@@ -15,6 +19,8 @@ class Meters:
         ProcessCollector(namespace="tuning_operator", registry=self.registry)
         self._clock = clock
         self._free: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=512))
+        self._unseen: dict[str, float] = {}
+        """Objects that were created, by uid, and when."""
         self._leader = Gauge("tuning_operator_leader", "1 while this process holds the lease.", registry=self.registry)
         self._queue = Gauge("tuning_operator_queue_depth", "Studies that wait for a worker.", registry=self.registry)
         self._reconcile = Histogram(
@@ -45,7 +51,19 @@ class Meters:
             "tuning_operator_watch_restarts", "Times that the watch had to be started again.", registry=self.registry
         )
         self._scrapes = Counter(
-            "tuning_operator_scrapes", "Scrapes of running trials.", ["outcome"], registry=self.registry
+            "tuning_operator_scrapes", "Looks at trials' values.", ["source", "outcome"], registry=self.registry
+        )
+        self._lag = Histogram(
+            "tuning_operator_watch_lag_seconds",
+            "From the answer to the create of a Job to its sight by the watch.",
+            buckets=_FAST,
+            registry=self.registry,
+        )
+        self._spent = Counter(
+            "tuning_operator_accelerator_seconds",
+            "Accelerators times seconds of attempts whose end was recorded.",
+            ["resource"],
+            registry=self.registry,
         )
         self._trials = Gauge("tuning_operator_trials", "Trials by state.", ["state"], registry=self.registry)
 
@@ -61,8 +79,24 @@ class Meters:
     def watch_restarted(self) -> None:
         self._restarts.inc()
 
-    def scraped(self, outcome: str) -> None:
-        self._scrapes.labels(outcome).inc()
+    def scraped(self, source: str, outcome: str) -> None:
+        self._scrapes.labels(source, outcome).inc()
+
+    def wrote(self, uid: str) -> None:
+        """An object was created that the watch has not shown yet."""
+        self._unseen[uid] = self._clock()
+        while len(self._unseen) > _UNSEEN_MAX:
+            del self._unseen[next(iter(self._unseen))]
+
+    def watched(self, uid: str) -> None:
+        """The watch has shown an object."""
+        since = self._unseen.pop(uid, None)
+        if since is not None:
+            self._lag.observe(self._clock() - since)
+
+    def spent(self, resource: str, seconds: float) -> None:
+        if seconds > 0:
+            self._spent.labels(resource).inc(seconds)
 
     def suggested(self, seconds: float) -> None:
         self._suggestion.observe(seconds)
@@ -82,5 +116,5 @@ class Meters:
         """Called for each scrape of our own metrics."""
         self._leader.set(leading)
         self._queue.set(queue)
-        for name, count in trials.items():
-            self._trials.labels(name).set(count)
+        for name in TrialState:
+            self._trials.labels(name.value).set(trials.get(name.value, 0))
