@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuning_operator.api.study import StudySpec
+from tuning_operator.api.sources import source_of
+from tuning_operator.api.study import MetricsSource, StudySpec
 from tuning_operator.core import contract
 from tuning_operator.core.model import Study, Trial
 from tuning_operator.core.templates import TemplateError, fill
@@ -94,6 +95,8 @@ def not_done_here(spec: StudySpec) -> list[str]:
         notes.append("initContainers of the template are not run locally")
     if len(pod.get("containers") or ()) > 1:
         notes.append("only the first container of the template is run locally")
+    if source_of(spec) is MetricsSource.SIDECAR:
+        notes.append("no sidecar reads the trial's metrics locally: only a report that the trial writes counts")
     return notes
 
 

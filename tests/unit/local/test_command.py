@@ -118,3 +118,10 @@ def test_a_person_is_told_what_a_local_run_leaves_out() -> None:
     assert not_done_here(a_study(trial={"template": template}).spec) == [
         "initContainers of the template are not run locally"
     ]
+
+
+def test_a_sidecar_that_a_port_asks_for_is_said_to_be_left_out() -> None:
+    spec = a_study(trial={"template": a_template(ports=[{"name": "metrics", "containerPort": 8000}])}).spec
+    assert not_done_here(spec) == [
+        "no sidecar reads the trial's metrics locally: only a report that the trial writes counts"
+    ]
