@@ -1,7 +1,7 @@
 """What a suggestion costs, and what it costs others.
 
 python -m tests.bench.suggest cost      CPU per suggestion, against plain Optuna in the same run
-python -m tests.bench.suggest auto      the same for what `Auto` may choose (bars: 60 ms at 1,000, 300 ms at 10,000 known)
+python -m tests.bench.suggest auto      the same for what `Auto` may choose (bars: 60 ms at 1,000, 300 ms at 10,000)
 python -m tests.bench.suggest loop      latency of an event loop while suggestions are made ready
 python -m tests.bench.suggest memory    memory and CPU of what is imported, and memory per known trial
 """
