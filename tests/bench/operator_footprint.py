@@ -3,7 +3,7 @@
     python -m tests.bench.operator_footprint [--studies 100] [--trials 20] [--large 10000] [--many 1000]
 
 Memory is the resident set (VmRSS) 20 s after everything was read and every status written, each time of a new process
-in which one study ran meanwhile. First with `studies` ended ones of `trials` trials; then beside them with one of `large`
+in which one study ran meanwhile. First with `studies` ended ones of `trials` trials; then beside them one of `large`
 trials whose last ones it ran; then with `many` studies in all. Cold start is from the start of the process to the
 create of the first Job in the API server's audit log. Bars: 150 MB with 100 studies and 2,000 trials; 10 KB a trial;
 400 MB with 1,000 studies and 10,000 trials; 3 s.
