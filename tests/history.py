@@ -23,8 +23,8 @@ class SpecSet:
     parallel: int
     trials: int | None
     metric: str
-    """Of the objective; empty where there are several, or further runs decide: which trial is the best is then not for
-    us to say (P4).
+    """Of the objective; empty where there are several, or further runs decide, or constraints at rungs: which trial is
+    the best is then not for us to say (P4).
     """
     maximize: bool
 

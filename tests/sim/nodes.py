@@ -32,6 +32,12 @@ class Faults:
     """A disrupted pod is gone without last words."""
     quick_end: float = 0.0
     """A pod that was stopped is gone before anyone could see how it ended."""
+    conflict: float = 0.0
+    """409: a trial has another version, though nothing that we read has changed."""
+    throttled: float = 0.0
+    """429."""
+    expired: float = 0.0
+    """410: of a moment in which the watch is looked at."""
     lost_checkpoint: float = 0.0
     """An attempt begins from nothing again."""
 
@@ -275,7 +281,7 @@ class Nodes:
 
     def _one_rung_more(self, key: Key, run: Run) -> Run:
         """What it still reached while it was stopped."""
-        if self.world.study.spec.fidelity is None:
+        if self.world.study.spec.fidelity is None or key[0] not in self.world.trials:
             return run
         program = self._known[key[0]]
         trial = self.world.trials[key[0]].trial

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.sim.clock import Clock, Pause, Steps
+from tests.sim.failpoints import ASLEEP_SECONDS, STALE_SECONDS, Failpoints, How
 from tests.sim.nodes import Faults
 from tests.sim.world import ApiError, ExistsError, Key, NotFoundError, RefusedError, World
 from tuning_operator.core.decide import decide
@@ -37,18 +38,28 @@ class CrashError(Exception):
 
 class Operator:
     def __init__(
-        self, name: str, clock: Clock, world: World, rng: random.Random, *, faults: Callable[[], Faults]
+        self,
+        name: str,
+        clock: Clock,
+        world: World,
+        rng: random.Random,
+        *,
+        faults: Callable[[], Faults],
+        failpoints: Failpoints,
     ) -> None:
         self.name = name
         self.clock = clock
         self.world = world
         self.rng = rng
         self.faults = faults
+        self.failpoints = failpoints
         self.plan: Plan | None = None
         self.generation = 0
         """Of the spec that the plan was made from."""
         self._seen_at = clock.now
         """How far its watches are; a new process begins with a list."""
+        self._blind_until = clock.now
+        """As long as its watches bring nothing."""
         self._touched: dict[Key, float] = {}
         """When it last wrote a Job, or was told that it exists: nothing older of it is believed."""
         self._suggestions: dict[int, Suggestion] = {}
@@ -79,8 +90,7 @@ class Operator:
                 yield Pause(60.0 if plan.requeue_after is None else plan.requeue_after + 0.001, wakeable=True)
 
     def _gather(self) -> tuple[Snapshot, dict[int, int]]:
-        lag = self.faults().lag
-        self._seen_at = max(self._seen_at, self.clock.now - self.rng.uniform(0.0, lag) if lag else self.clock.now)
+        self._see()
         study = self.world.study_at(self._seen_at)
         if self.world.deleted:
             study = replace(study, deleting=True)
@@ -105,6 +115,16 @@ class Operator:
             previous_status=self.world.status,
         )
         return snapshot, {number: each.version for number, each in stored.items()}
+
+    def _see(self) -> None:
+        """How much of the world has come by now."""
+        faults, now = self.faults(), self.clock.now
+        if now < self._blind_until:
+            return
+        if faults.expired and self.rng.random() < faults.expired:
+            self._seen_at = now  # 410: it lists anew, and what was between is never seen
+        lag = faults.lag
+        self._seen_at = max(self._seen_at, now - self.rng.uniform(0.0, lag) if lag else now)
 
     def _suggest(self, snapshot: Snapshot, plan: Plan) -> Steps:
         """As the product does it: some time later than asked for, from what is known then. Returns whether there is
@@ -150,7 +170,7 @@ class Operator:
             if _number(action) in broken:
                 continue
             try:
-                yield from self._write(lambda action=action: self._do(action, versions))
+                yield from self._write(type(action).__name__, lambda action=action: self._do(action, versions))
             except RefusedError as error:
                 self._refused(action, error)
                 broken.add(_number(action))
@@ -163,7 +183,7 @@ class Operator:
 
     def _write_status(self, plan: Plan) -> Steps:
         try:
-            yield from self._write(lambda: self.world.write_status(self.name, plan.status))
+            yield from self._write("status", lambda: self.world.write_status(self.name, plan.status))
         except ApiError:
             return True
         return False
@@ -190,6 +210,9 @@ class Operator:
                 case StopRun():
                     self.world.delete_job((action.trial, action.attempt))
                 case RecordAttempt() | RecordResult():
+                    faults = self.faults()
+                    if faults.conflict and self.rng.random() < faults.conflict:
+                        self.world.touch(action.trial)  # 409: somebody else has just written to it
                     self.world.record(self.name, action, versions[action.trial])
                     versions[action.trial] = self.world.trials[action.trial].version
         except ExistsError:
@@ -200,21 +223,29 @@ class Operator:
         if isinstance(action, StartRun):
             self._touched[action.trial, action.attempt] = self.clock.now
 
-    def _write(self, write: Callable[[], None]) -> Steps:
+    def _write(self, what: str, write: Callable[[], None]) -> Steps:
         faults = self.faults()
-        self._failpoint(faults)
+        yield from self._pass(f"before {what}", faults)
         yield Pause(self.rng.uniform(0.001, 0.02))
         luck = self.rng.random()
         if luck < faults.api_error:
             raise ApiError("the API server is not there")
+        if faults.throttled and self.rng.random() < faults.throttled:
+            yield Pause(self.rng.uniform(0.5, 3.0))
+            raise ApiError("429, and again after the time it said")
         write()
         if luck < faults.api_error + faults.answer_lost:
             raise ApiError("the answer was lost")
-        self._failpoint(faults)
+        yield from self._pass(f"after {what}", faults)
 
-    def _failpoint(self, faults: Faults) -> None:
-        if self.rng.random() < faults.crash:
+    def _pass(self, place: str, faults: Faults) -> Steps:
+        how = self.failpoints.passing(place)
+        if how is How.CRASH or self.rng.random() < faults.crash:
             raise CrashError
+        if how is How.STALE:
+            self._blind_until = self.clock.now + STALE_SECONDS
+        if how is How.ASLEEP:
+            yield Pause(ASLEEP_SECONDS)
 
     def _refused(self, action: Action, error: RefusedError) -> None:
         if isinstance(action, StartRun):

@@ -6,7 +6,7 @@ All faults end after half an hour of virtual time, so that every study must come
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.sim.nodes import Faults, Programs
@@ -53,11 +53,16 @@ def scenario(seed: int) -> Scenario:
     spec = _spec(rng)
     if seed % 3 == 1:
         _climbing(random.Random(f"rungs-{seed}"), spec)
+    programs, faults = _programs(rng, endless="timeout" in spec["trial"]), _faults(rng)
+    if seed % 4 in (2, 3):
+        more = random.Random(f"more-{seed}")
+        _richer(more, spec)
+        faults = _more_faults(more, faults)
     return Scenario(
         seed=seed,
         spec=spec,
-        programs=_programs(rng, endless="timeout" in spec["trial"]),
-        faults=_faults(rng),
+        programs=programs,
+        faults=faults,
         refusals=_windows(rng, 0.15, ["QuotaExceeded", "QuotaExceeded", "Forbidden"]),
         troubles=_windows(rng, 0.15, ["Unschedulable", "ErrImagePull", "CreateContainerConfigError", "Queued"]),
         deeds=_deeds(rng, spec),
@@ -116,6 +121,18 @@ def _climbing(rng: random.Random, spec: dict[str, Any]) -> None:
         spec["limits"]["trials"] = rng.randint(1, 20)
 
 
+def _richer(rng: random.Random, spec: dict[str, Any]) -> None:
+    """Further runs of the best, a second objective, a constraint."""
+    if "final" in spec and rng.random() < 0.4:
+        spec["final"]["confirm"] = {"top": rng.randint(1, 3), "runs": rng.randint(1, 3)}
+    first = spec["objectives"][0]
+    if rng.random() < 0.2 and "patience" not in spec["limits"]:
+        other = {"metric": "loss" if first["metric"] == "accuracy" else "accuracy", "goal": "Maximize"}
+        spec["objectives"] = [first, other]
+    if rng.random() < 0.2:
+        spec["constraints"] = [{"metric": "accuracy", "max": rng.choice([0.5, 0.9, 2.0])}]
+
+
 SCHEDULERS: list[dict[str, Any]] = [
     {"name": "None"},
     {"name": "ASHA"},
@@ -158,6 +175,15 @@ def _faults(rng: random.Random) -> Faults:
     )
 
 
+def _more_faults(rng: random.Random, faults: Faults) -> Faults:
+    return replace(
+        faults,
+        conflict=rng.choice([0.0, 0.1, 0.3]),
+        throttled=rng.choice([0.0, 0.1, 0.3]),
+        expired=rng.choice([0.0, 0.2]),
+    )
+
+
 def _windows(rng: random.Random, likely: float, what: list[str]) -> tuple[Window, ...]:
     if rng.random() >= likely:
         return ()
@@ -187,3 +213,47 @@ def _deeds(rng: random.Random, spec: dict[str, Any]) -> tuple[Deed, ...]:
     if rng.random() < 0.1:
         deeds.append(Deed(rng.uniform(0.0, 300.0), "delete study"))
     return tuple(sorted(deeds, key=lambda deed: deed.at))
+
+
+def _calm(**changes: Any) -> Scenario:
+    """Nothing goes wrong by itself."""
+    spec: dict[str, Any] = {
+        "objectives": [{"metric": "accuracy", "goal": "Maximize"}],
+        "parameters": [{"name": "x", "float": {"min": 0, "max": 1}}],
+        "algorithm": {"name": "Random", "seed": 3},
+        "limits": {"trials": 4, "parallel": 2, "failures": 4},
+        "trial": {"trainer": {}, "retries": 2},
+    }
+    return Scenario(seed=0, spec=spec | changes, programs=Programs(work=(5.0, 30.0)))
+
+
+_FIDELITY = {"min": 1, "max": 9, "reduction": 3}
+CALM_ONES: dict[str, Scenario] = {
+    "plain": _calm(final={"retrain": True}),
+    "failures": replace(
+        _calm(limits={"trials": 6, "parallel": 2, "failures": 2}),
+        programs=Programs(weights={"good": 1.0, "1": 1.0, "again": 1.0, "oom": 1.0}, work=(5.0, 30.0)),
+    ),
+    "grid": _calm(
+        parameters=[{"name": "x", "float": {"min": 0, "max": 1, "step": 0.25}}],
+        algorithm={"name": "Grid"},
+        limits={"parallel": 2},
+    ),
+    "replicates": _calm(trial={"trainer": {}, "replicates": {"count": 2, "giveUp": True}}),
+    "confirmed": _calm(final={"retrain": True, "confirm": {"top": 2, "runs": 2}}),
+    "ASHA": _calm(fidelity=_FIDELITY, scheduler={"name": "ASHA"}, limits={"trials": 6, "parallel": 2}),
+    "ASHA that pauses": _calm(
+        fidelity=_FIDELITY, scheduler={"name": "ASHA", "asha": {"mode": "Pause"}}, limits={"trials": 6, "parallel": 2}
+    ),
+    "Hyperband": _calm(
+        fidelity=_FIDELITY,
+        scheduler={"name": "Hyperband", "hyperband": {"mode": "Synchronous"}},
+        limits={"trials": 9, "parallel": 3},
+    ),
+    "PBT": _calm(
+        fidelity={"min": 3, "max": 9},
+        scheduler={"name": "PBT", "pbt": {"population": 4}},
+        limits={"trials": 12, "parallel": 4},
+    ),
+}
+"""For hits at single failpoints, by name."""

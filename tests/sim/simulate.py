@@ -1,20 +1,28 @@
-"""Runs a scenario to its end and gives its history. `python -m tests.sim.simulate SEED` replays one, line by line."""
+"""Runs a scenario to its end and gives its history.
+
+`python -m tests.sim.simulate SEED` replays one, line by line; `python -m tests.sim.simulate ASHA 'after StartRun#3:crash'`
+a calm one that is hit once, at a named failpoint.
+"""
 
 from __future__ import annotations
 
 import random
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests import history
 from tests.sim.clock import EPOCH, Clock, Process
+from tests.sim.failpoints import Failpoints, Hit
 from tests.sim.nodes import Faults, Nodes
 from tests.sim.process import CrashError, Operator
-from tests.sim.scenario import CALM, Deed, Scenario, Window, scenario
+from tests.sim.scenario import CALM, CALM_ONES, Deed, Scenario, Window, scenario
 from tests.sim.world import World
+from tuning_operator.api.status import StudyStatus
 from tuning_operator.api.study import StudySpec
-from tuning_operator.core.model import Plan
+from tuning_operator.core.decide import decide
+from tuning_operator.core.model import Plan, Snapshot
 
 LONGEST = 200_000.0
 """Virtual seconds after which a study that has not ended never will."""
@@ -28,6 +36,7 @@ class Outcome:
     plan: Plan | None
     seconds: float
     crashes: int
+    failpoints: Failpoints
 
     @property
     def state(self) -> str:
@@ -39,8 +48,9 @@ class Outcome:
 
 
 class Simulation:
-    def __init__(self, given: Scenario) -> None:
+    def __init__(self, given: Scenario, hit: Hit | None = None) -> None:
         self.scenario = given
+        self.failpoints = Failpoints(hit)
         self.rng = random.Random(f"world-{given.seed}")
         self.clock = Clock()
         self.world = World(self.clock, given.study_spec(), uid=f"uid-{given.seed}")
@@ -65,12 +75,14 @@ class Simulation:
         finished = plan is not None and plan.finished
         self.world.facts.append(history.Rests(self.clock.now, self.world.uid, finished))
         seconds = self.clock.now - EPOCH
-        return Outcome(self.scenario, self.world.facts, self.world, plan, seconds, self.crashes)
+        return Outcome(self.scenario, self.world.facts, self.world, plan, seconds, self.crashes, self.failpoints)
 
     def _begin(self) -> None:
         name = f"operator-{self.crashes}"
         self.world.facts.append(history.Leads(self.clock.now, name))
-        self.operator = Operator(name, self.clock, self.world, self.rng, faults=self._faults)
+        self.operator = Operator(
+            name, self.clock, self.world, self.rng, faults=self._faults, failpoints=self.failpoints
+        )
         self.process = Process(self.clock, self.operator.run(), on_exit=self._ended)
 
     def _ended(self, error: BaseException | None) -> None:
@@ -133,15 +145,51 @@ def simulate(seed: int) -> Outcome:
     return Simulation(scenario(seed)).run()
 
 
+def complaints(outcome: Outcome) -> list[str]:
+    """What is wrong with a run; nothing if every promise was kept."""
+    return [str(broken) for broken in outcome.broken] + _about_the_status(outcome)
+
+
+def _about_the_status(outcome: Outcome) -> list[str]:
+    """At the end it stands as it would be written, and would come back the same if somebody deleted it."""
+    if outcome.world.deleted:
+        return []
+    world = outcome.world
+    StudyStatus.model_validate(world.status)
+    snapshot = Snapshot(
+        study=world.study,
+        trials=tuple(each.trial for _, each in sorted(world.trials.items())),
+        runs=tuple(world.jobs.values()),
+    )
+    known = decide(replace(snapshot, previous_status=world.status), world.clock.now)
+    anew = decide(snapshot, world.clock.now)
+    found = []
+    if known.actions or not known.finished:
+        found.append(f"after the end there is still something to do: {known.actions}")
+    if known.status != world.status:
+        found.append(f"the status would be written again: {world.status} -> {known.status}")
+    if timeless(anew.status) != timeless(world.status):
+        found.append(f"deleted, the status would not come back the same: {world.status} -> {anew.status}")
+    return found
+
+
+def timeless(status: object) -> object:
+    """Without the times at which conditions changed."""
+    if isinstance(status, Mapping):
+        return {key: timeless(value) for key, value in status.items() if key != "lastTransitionTime"}
+    return [timeless(each) for each in status] if isinstance(status, list) else status
+
+
 def _main() -> None:
-    for argument in sys.argv[1:]:
-        outcome = simulate(int(argument))
-        print(outcome.scenario)
-        for fact in outcome.facts:
-            print(f"{fact.at - EPOCH:10.3f} {fact}")
-        print(f"{outcome.state} after {outcome.seconds:.1f} s, {outcome.crashes} crashes")
-        for broken in outcome.broken:
-            print(f"BROKEN {broken}")
+    which, *hit = sys.argv[1:]
+    given = scenario(int(which)) if which.isdecimal() else CALM_ONES[which]
+    outcome = Simulation(given, Hit.parse(hit[0]) if hit else None).run()
+    print(outcome.scenario)
+    for fact in outcome.facts:
+        print(f"{fact.at - EPOCH:10.3f} {fact}")
+    print(f"{outcome.state} after {outcome.seconds:.1f} s, {outcome.crashes} crashes")
+    for complaint in complaints(outcome):
+        print(f"BROKEN {complaint}")
 
 
 if __name__ == "__main__":

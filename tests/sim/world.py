@@ -79,13 +79,16 @@ class World:
         self.studies.append((self.clock.now, study))
         objective = spec.objectives[0]
         limits = spec.limits
+        # Whether a trial that stands at a rung keeps the constraints is not known before it ends.
+        decided_later = len(spec.objectives) > 1 or bool(spec.constraints and spec.fidelity)
+        decided_later = decided_later or (spec.final is not None and spec.final.confirm is not None)
         self.facts.append(
             history.SpecSet(
                 self.clock.now,
                 self.uid,
                 limits.parallel + limits.queued,
                 limits.trials,
-                objective.metric,
+                "" if decided_later else objective.metric,
                 objective.goal is Goal.MAXIMIZE,
             )
         )
@@ -170,6 +173,12 @@ class World:
                 replicates=tuple(asdict(run) for run in trial.replicates),
             )
         )
+
+    def touch(self, number: int) -> None:
+        """Somebody labels a trial."""
+        stored = self.trials.get(number)
+        if stored is not None:
+            self._store(stored.trial)
 
     def create_job(self, by: str, key: Key) -> None:
         if key in self.jobs:
