@@ -1,7 +1,7 @@
 """Runs a scenario to its end and gives its history.
 
-`python -m tests.sim.simulate SEED` replays one, line by line; `python -m tests.sim.simulate ASHA 'after StartRun#3:crash'`
-a calm one that is hit once, at a named failpoint.
+`python -m tests.sim.simulate SEED` replays one, line by line;
+`python -m tests.sim.simulate ASHA 'after StartRun#3:crash'` a calm one that is hit once, at a named failpoint.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ Unlike the simulation nothing here is likely or timed; what is found comes back 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -14,6 +15,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests import history
+from tests.sim.scenario import SCHEDULERS
 from tests.unit.core.builders import Doing, Scene, a_report, a_study, a_suggestion
 from tuning_operator.api.status import StudyStatus
 from tuning_operator.api.trial import Role
@@ -24,14 +26,19 @@ from tuning_operator.core.model import (
     Plan,
     RecordAttempt,
     RecordResult,
+    Result,
     Run,
     RunState,
     StartProblem,
     StartRun,
     StopRun,
 )
+from tuning_operator.core.rungs import budgets, ends_at, until
+from tuning_operator.search.types import Suggestion
+from tuning_trial.report import Report
 
 UID = "uid-1"
+POPULATION = 4
 ENDS: list[tuple[int | None, dict[str, Any]]] = [
     (0, {"value": 0.5}),
     (0, {"value": 0.95}),
@@ -59,13 +66,15 @@ class AnyWorld(RuleBasedStateMachine):
         final=st.booleans(),
     )
     def begin(self, *, trials: int, parallel: int, failures: int, final: bool, **rest: Any) -> None:
-        self.changes: dict[str, Any] = {
-            "objectives": [{"metric": "accuracy", "goal": "Maximize", "target": rest["goal"]}],
-            "limits": {"trials": trials, "parallel": parallel, "failures": failures, "patience": rest["patience"]},
-            "trial": {"trainer": {}, "retries": 1, "timeout": rest["timeout"]},
-            "metrics": {"waitSeconds": 10},
-            "final": {"retrain": True} if final else None,
-        }
+        self._begin(
+            objectives=[{"metric": "accuracy", "goal": "Maximize", "target": rest["goal"]}],
+            limits={"trials": trials, "parallel": parallel, "failures": failures, "patience": rest["patience"]},
+            trial={"trainer": {}, "retries": 1, "timeout": rest["timeout"]},
+            final={"retrain": True} if final else None,
+        )
+
+    def _begin(self, **changes: Any) -> None:
+        self.changes: dict[str, Any] = {"metrics": {"waitSeconds": 10}} | changes
         self.doing = Doing(a_study(**self.changes).without_suggestions().at(0))
         self.doing.vanish = False
         self.memo = Memo()
@@ -91,7 +100,18 @@ class AnyWorld(RuleBasedStateMachine):
     @rule()
     def suggest(self) -> None:
         plan = self._plan()
-        self._change(suggestions={number: a_suggestion(number) for number in plan.suggest})
+        self._change(suggestions={number: self._suggestion(number) for number in plan.suggest})
+
+    @rule()
+    def work_undisturbed(self) -> None:
+        """Most of the time all goes well; without this few stories get far."""
+        self.suggest()
+        for _ in range(3):
+            self.carry_out(1.0)
+        for run in self._runs(RunState.WAITING):
+            self._put(replace(run, state=RunState.RUNNING, started_at=self._now, reason=""))
+        for run in self._runs(RunState.STOPPING):
+            self._remove(run)
 
     @rule()
     def lose_the_status(self) -> None:
@@ -119,7 +139,7 @@ class AnyWorld(RuleBasedStateMachine):
     def a_run_ends(self, data: st.DataObject, end: tuple[int | None, dict[str, Any]]) -> None:
         run = data.draw(st.sampled_from(self._runs(RunState.RUNNING, RunState.STOPPING)))
         code, more = end
-        report = a_report(more["value"]) if "value" in more else None
+        report = self._last_words(run, more["value"]) if "value" in more else run.report
         self.facts.append(history.RunGone(self._now, UID, run.trial, run.attempt))
         self._put(
             replace(
@@ -193,14 +213,22 @@ class AnyWorld(RuleBasedStateMachine):
                 self._put(replace(run, state=RunState.RUNNING, started_at=self._now, reason=""))
             for run in self._runs(RunState.RUNNING):
                 self.facts.append(history.RunGone(self._now, UID, run.trial, run.attempt))
-                ended = replace(run, state=RunState.ENDED, ended_at=self._now, exit_code=0, report=a_report(0.5))
-                self._put(ended)
+                self._put(replace(run, state=RunState.ENDED, ended_at=self._now, **self._good_end(run)))
             self.time_passes(45.0)
         self.carry_out(1.0)
         self.facts.append(history.Rests(self._now, UID, self._plan().finished))
         self.the_promises_are_kept()
 
     # Helpers.
+
+    def _suggestion(self, number: int) -> Suggestion:
+        return a_suggestion(number)
+
+    def _last_words(self, run: Run, value: float) -> Report:
+        return a_report(value)
+
+    def _good_end(self, run: Run) -> dict[str, Any]:
+        return {"exit_code": 0, "report": a_report(0.5)}
 
     @property
     def _scene(self) -> Scene:
@@ -234,29 +262,121 @@ class AnyWorld(RuleBasedStateMachine):
         self._spec_set()
 
     def _spec_set(self) -> None:
-        limits = self._scene.snapshot.study.spec.limits
-        self.facts.append(history.SpecSet(self._now, UID, limits.parallel, limits.trials, "accuracy", True))
+        spec = self._scene.snapshot.study.spec
+        confirmed = spec.final is not None and spec.final.confirm is not None
+        metric = "" if confirmed or len(spec.objectives) > 1 else "accuracy"
+        self.facts.append(history.SpecSet(self._now, UID, spec.limits.parallel, spec.limits.trials, metric, True))
 
     def _note(self, action: object) -> None:
         known = {(run.trial, run.attempt) for run in self._scene.snapshot.runs}
         match action:
             case CreateTrial():
-                search = action.role is Role.SEARCH
-                self.facts.append(history.TrialCreated(self._now, "op", UID, action.number, search, not search))
+                search, last = action.role is Role.SEARCH, action.role is Role.FINAL
+                self.facts.append(history.TrialCreated(self._now, "op", UID, action.number, search, last))
             case StartRun() if (action.trial, action.attempt) not in known:
                 self.facts.append(history.RunCreated(self._now, "op", UID, action.trial, action.attempt))
             case RecordAttempt():
-                self.facts.append(history.TrialRecorded(self._now, "op", UID, action.trial, action.attempt))
+                self._note_record(action, action.state.value, None)
             case RecordResult():
-                result = {
-                    "state": action.result.state.value,
-                    "values": dict(action.result.values),
-                    "infeasible": action.result.infeasible,
-                }
-                self.facts.append(history.TrialRecorded(self._now, "op", UID, action.trial, action.attempt, result))
+                self._note_record(action, action.result.state.value, _as_recorded(action.result))
             case StopRun():
                 pass
 
+    def _note_record(self, action: RecordAttempt | RecordResult, state: str, result: dict[str, Any] | None) -> None:
+        self.facts.append(
+            history.TrialRecorded(
+                self._now,
+                "op",
+                UID,
+                action.trial,
+                action.attempt,
+                result,
+                state=state,
+                rungs=tuple(asdict(rung) for rung in action.rungs),
+                replicates=tuple(asdict(run) for run in action.replicates),
+            )
+        )
+
+
+def _as_recorded(result: Result) -> dict[str, Any]:
+    return {"state": result.state.value, "values": dict(result.values), "infeasible": result.infeasible}
+
+
+class AnyLadder(AnyWorld):
+    """With rungs, populations, replicates, further runs of the best, and several objectives, in any mixture."""
+
+    @initialize(
+        trials=st.integers(1, 8),
+        parallel=st.integers(1, 3),
+        failures=st.integers(0, 3),
+        scheduler=st.sampled_from(SCHEDULERS),
+        replicates=st.sampled_from([None, None, {"count": 2}, {"count": 3, "giveUp": True}]),
+        confirm=st.sampled_from([None, None, {"top": 2, "runs": 1}, {"top": 1, "runs": 2}]),
+        objectives=st.sampled_from([1, 1, 2]),
+        patience=st.sampled_from([None, None, 3]),
+    )
+    def begin(
+        self, *, trials: int, parallel: int, failures: int, scheduler: dict[str, Any], objectives: int, **rest: Any
+    ) -> None:
+        goals = [{"metric": "accuracy", "goal": "Maximize"}, {"metric": "size", "goal": "Minimize"}]
+        self._begin(
+            objectives=goals[:objectives],
+            limits={"trials": trials, "parallel": parallel, "failures": failures, "patience": rest["patience"]},
+            trial={"trainer": {}, "retries": 1, "replicates": rest["replicates"]},
+            fidelity={"min": 1, "max": 9, "reduction": 3},
+            scheduler=scheduler,
+            final={"retrain": True, "confirm": rest["confirm"]} if rest["confirm"] else None,
+        )
+
+    @precondition(lambda self: self._runs(RunState.RUNNING, RunState.STOPPING))
+    @rule(data=st.data(), value=st.sampled_from([0.1, 0.5, 0.5, 0.9, math.nan]))
+    def a_run_reaches_a_rung(self, data: st.DataObject, value: float) -> None:
+        """Also while it is being stopped."""
+        run = data.draw(st.sampled_from(self._runs(RunState.RUNNING, RunState.STOPPING)))
+        known = {} if run.report is None else dict(run.report.rungs)
+        ahead = [budget for budget in self._budgets(run) if budget not in known]
+        if ahead:
+            self._put(replace(run, report=_at(ahead[0], value, known)))
+
+    @precondition(lambda self: self._runs(RunState.RUNNING))
+    @rule(data=st.data())
+    def a_run_trains_as_long_as_it_shall(self, data: st.DataObject) -> None:
+        """To its end, or to the rung at which this attempt stops by itself."""
+        run = data.draw(st.sampled_from(self._runs(RunState.RUNNING)))
+        self.facts.append(history.RunGone(self._now, UID, run.trial, run.attempt))
+        self._put(replace(run, state=RunState.ENDED, ended_at=self._now, **self._good_end(run)))
+
+    def _budgets(self, run: Run) -> list[int]:
+        """Rungs that this attempt may come to."""
+        spec, trial = self._scene.snapshot.study.spec, self._scene.snapshot.trials[run.trial]
+        end = until(spec, trial) or 0
+        return [budget for budget in budgets(spec, trial) if budget <= end]
+
+    def _suggestion(self, number: int) -> Suggestion:
+        if self.changes["scheduler"]["name"] != "PBT":
+            return a_suggestion(number)
+        parent = number - POPULATION if number >= POPULATION else None
+        return replace(a_suggestion(number), generation=number // POPULATION, parent=parent)
+
+    def _last_words(self, run: Run, value: float) -> Report:
+        rungs = {} if run.report is None else dict(run.report.rungs)
+        return replace(_at(9, value, {}), rungs=rungs)
+
+    def _good_end(self, run: Run) -> dict[str, Any]:
+        trial = self._scene.snapshot.trials[run.trial]
+        report = None
+        for budget in self._budgets(run):
+            report = _at(budget, 0.5, {} if report is None else dict(report.rungs))
+        stands = ends_at(self._scene.snapshot.study.spec, trial) is not None
+        return {"exit_code": 143 if stands else 0, "report": report or _at(9, 0.5, {})}
+
+
+def _at(step: int, value: float, known: dict[int, Mapping[str, float]]) -> Report:
+    values = {"accuracy": value, "size": 1.0 / step}
+    return replace(a_report(value, size=1.0 / step), step=step, rungs=known | {step: values})
+
 
 TestAnyWorld = AnyWorld.TestCase
-TestAnyWorld.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True)
+TestAnyWorld.settings = settings(max_examples=100, stateful_step_count=40, deadline=None, derandomize=True)
+TestAnyLadder = AnyLadder.TestCase
+TestAnyLadder.settings = settings(max_examples=150, stateful_step_count=50, deadline=None, derandomize=True)
