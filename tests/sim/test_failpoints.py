@@ -1,6 +1,6 @@
 """Hit once at a named failpoint - killed, blind for a while, or asleep for a while - every study keeps its promises.
 
-Here every twelfth failpoint of each study, in turn; `python -m tests.sim.long --failpoints` takes all of them.
+Here every twentieth failpoint of each study, in turn; `python -m tests.sim.long --failpoints` takes all of them.
 """
 
 import pytest
@@ -9,7 +9,7 @@ from tests.sim.failpoints import Hit, How
 from tests.sim.scenario import CALM_ONES
 from tests.sim.simulate import Outcome, Simulation, complaints
 
-EVERY = 12
+EVERY = 20
 
 
 def hits(name: str, how: How) -> list[Hit]:
@@ -41,7 +41,7 @@ def test_hit_anywhere_a_study_keeps_its_promises(name: str, how: How) -> None:
 def test_hit_anywhere_the_ledger_comes_out_the_same(how: How) -> None:
     """Random points by number, and trials that do what they do: nothing may depend on what befell the operator."""
     undisturbed = Simulation(CALM_ONES["plain"]).run()
-    for hit in undisturbed.failpoints.every(how)[::6]:
+    for hit in undisturbed.failpoints.every(how)[::8]:
         outcome = Simulation(CALM_ONES["plain"], hit).run()
         assert what_stays(outcome) == what_stays(undisturbed), f"python -m tests.sim.simulate plain '{hit}'"
         assert outcome.world.status["best"] == undisturbed.world.status["best"]
