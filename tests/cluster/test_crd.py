@@ -91,7 +91,8 @@ def test_every_problem_of_a_study_is_told_at_once(cluster: Cluster) -> None:
     study = a_study(
         objectives=[{"metric": "acc", "goal": "Maximize", "window": 2}],
         parameters=[{"name": "lr", "float": {"min": 1, "max": 0}}, {"name": "Lr", "choice": [1]}],
-        limits={"queued": 1},
+        limits={},
+        warmStart=[{}],
         trial={},
     )
     said = refusal(cluster, study, "default")
