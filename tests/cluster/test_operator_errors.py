@@ -138,15 +138,16 @@ def test_trials_that_fail_end_the_study_with_their_reason(plane: ControlPlane, n
 def test_parameters_that_cannot_work_are_infeasible(
     plane: ControlPlane, namespace: str, name: str, reason: str
 ) -> None:
-    study = a_study(name, trials=8, parallel=2)
+    layers = {"name": "layers", "int": {"min": 1, "max": 8}}
+    study = a_study(name, trials=8, parallel=2, parameters=[layers], algorithm={"name": "Grid"})
     study["spec"]["limits"]["failures"] = 20
     plane.client.create("tuningstudies", study, namespace)
     wait_for_state(plane, namespace, name, "Succeeded")
 
-    results = [trial["status"]["result"] for trial in trials(plane, namespace, name)]
-    bad = [result for result in results if result["state"] == "Failed"]
-    assert bad
-    assert {(result["reason"], result.get("infeasible")) for result in bad} == {(reason, True)}
+    results = {t["spec"]["parameters"]["layers"]: t["status"]["result"] for t in trials(plane, namespace, name)}
+    bad = {number: result for number, result in results.items() if result["state"] == "Failed"}
+    assert sorted(bad) == [5, 6, 7, 8]
+    assert {(result["reason"], result.get("infeasible")) for result in bad.values()} == {(reason, True)}
 
 
 @pytest.mark.parametrize(("name", "count"), [("evicted", "disruptions"), ("again", "retries")])
