@@ -163,7 +163,7 @@ def test_a_clean_end_hands_over_at_once(plane: ControlPlane, namespace: str) -> 
     assert {"operator-a", "operator-b"} <= writers
 
 
-def test_a_frozen_leader_writes_nothing_when_it_wakes_up(plane: ControlPlane, namespace: str) -> None:
+def test_a_frozen_leader_writes_nothing_when_it_wakes_up_and_stands_by(plane: ControlPlane, namespace: str) -> None:
     without_lease(plane)
     paths = [plane.user_kubeconfig(user, "system:masters") for user in ("frozen-a", "frozen-b")]
     first, second = (OperatorProcess(plane, name=f"frozen-{n}", kubeconfig=path) for n, path in enumerate(paths))
@@ -175,13 +175,19 @@ def test_a_frozen_leader_writes_nothing_when_it_wakes_up(plane: ControlPlane, na
         first.process.freeze()
         eventually(lambda: "tuning_operator_leader 1.0" in second.get("/metrics"), timeout=40, what="takeover")
         first.process.thaw()
-        eventually(lambda: not first.process.running, timeout=20, what="the old leader ends")
+        eventually(lambda: "tuning_operator_leader 0.0" in first.get("/metrics"), timeout=20, what="it knows")
         wait_for_state(plane, namespace, "frozen", "Succeeded", timeout=90)
+        assert first.process.running
+        assert first.get("/readyz") == "ok\n"
+        second.process.kill()
+        eventually(lambda: "tuning_operator_leader 1.0" in first.get("/metrics"), timeout=40, what="its next term")
+        plane.client.create("tuningstudies", a_study("later", trials=4, parallel=2), namespace)
+        wait_for_state(plane, namespace, "later", "Succeeded", timeout=60)
     finally:
         first.stop()
         second.stop()
 
-    promises_kept(plane, namespace, "frozen", lease=LEASE)
+    promises_kept(plane, namespace, "frozen", "later", lease=LEASE)
 
 
 def test_deleted_while_no_operator_runs_nothing_is_left(plane: ControlPlane, namespace: str) -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tuning_operator.cluster.lease import SHORTEST, Times
 from tuning_operator.cluster.main import Options, run
 from tuning_operator.cluster.prometheus import Servers
 
@@ -22,6 +23,12 @@ def options(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--kubeconfig", help="default: the pod's service account, else $KUBECONFIG")
     parser.add_argument("--lease-namespace", help="namespace of the lease; default: the operator's own")
     parser.add_argument("--lease-name", default="tuning-operator")
+    parser.add_argument(
+        "--lease-seconds",
+        type=float,
+        default=Times.duration,
+        help="a standby takes over from a lost replica after these",
+    )
     parser.add_argument("--metrics-port", type=int, default=8080)
     parser.add_argument(
         "--prometheus-server",
@@ -42,6 +49,8 @@ def options(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--log-format", default="json", choices=["json", "text"])
     args = parser.parse_args(arguments)
+    if args.lease_seconds < SHORTEST:
+        parser.error(f"--lease-seconds {args.lease_seconds:g}: write at least {SHORTEST:g}, or a slow answer loses it")
     return Options(
         trainer_image=args.trainer_image,
         operator_image=args.operator_image,
@@ -49,6 +58,7 @@ def options(arguments: Sequence[str] | None = None) -> Options:
         kubeconfig=args.kubeconfig,
         lease_namespace=args.lease_namespace,
         lease_name=args.lease_name,
+        lease_times=Times.of(args.lease_seconds),
         metrics_port=args.metrics_port,
         prometheus=Servers(
             args.prometheus_server,

@@ -24,6 +24,10 @@ from tuning_operator.cluster.errors import AlreadyExistsError, ApiError, Conflic
 log = logging.getLogger(__name__)
 
 
+SHORTEST = 5.0
+"""Seconds of a lease below which an answer that is merely slow would lose it."""
+
+
 class NotLeaderError(Exception):
     """A write was refused because this process does not hold the lease (any more)."""
 
@@ -35,6 +39,13 @@ class Times:
     duration: float = 20.0
     renew_deadline: float = 12.0
     retry: float = 2.0
+
+    @staticmethod
+    def of(duration: float) -> "Times":
+        """The same proportions for another duration."""
+        usual = Times()
+        share = duration / usual.duration
+        return Times(duration, usual.renew_deadline * share, usual.retry * share)
 
     @property
     def write_timeout(self) -> float:

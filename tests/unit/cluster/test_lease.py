@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tuning_operator.cluster.__main__ import options
 from tuning_operator.cluster.client import Kind, Object
 from tuning_operator.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError, UnavailableError
 from tuning_operator.cluster.lease import Lease, NotLeaderError, Times
@@ -175,3 +176,19 @@ async def test_a_process_that_slept_past_the_deadline_writes_nothing_when_it_wak
     world.now += 3600
     with pytest.raises(NotLeaderError):
         holder.check()
+
+
+@pytest.mark.parametrize("duration", [5.0, 20.0, 60.0])
+def test_a_write_that_was_sent_in_time_is_over_before_anybody_else_leads(duration: float) -> None:
+    times = Times.of(duration)
+
+    assert times.duration == duration
+    assert times.renew_deadline + times.write_timeout < duration
+    assert times.retry * 3 < times.renew_deadline
+
+
+def test_a_lease_that_a_slow_answer_would_lose_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options(["--trainer-image=x", "--lease-seconds=2"])
+
+    assert "write at least 5" in capsys.readouterr().err

@@ -1,0 +1,189 @@
+"""One term of leadership: lists, workers, watch, and all that is known, from the lease's gain to its loss.
+
+Order at the start: read everything, then work, then watch. What changes between the reading and the watching is found
+by the watch's own list. At the end nothing is kept: who leads next, this process or another, reads everything again.
+Nothing of an ended term may write: its tasks are over before the next one begins.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from tuning_operator.api.study import MetricsSource
+from tuning_operator.cluster.act import Actor
+from tuning_operator.cluster.announce import Announcer
+from tuning_operator.cluster.client import Client
+from tuning_operator.cluster.collect import AT_ONCE, Collector, Reader
+from tuning_operator.cluster.connection import Source
+from tuning_operator.cluster.errors import ApiError
+from tuning_operator.cluster.jobs import JobSettings
+from tuning_operator.cluster.keyqueue import KeyQueue
+from tuning_operator.cluster.lister import Lister
+from tuning_operator.cluster.meters import Meters
+from tuning_operator.cluster.podlogs import LogReader
+from tuning_operator.cluster.prometheus import QueryReader, Servers
+from tuning_operator.cluster.prometheus import session as prometheus_session
+from tuning_operator.cluster.refusals import Refusals
+from tuning_operator.cluster.scrape import Scraper, session
+from tuning_operator.cluster.seen import JobSeen, PodSeen, Seen
+from tuning_operator.cluster.sidecar import SidecarReader
+from tuning_operator.cluster.statuses import Statuses
+from tuning_operator.cluster.store import Key, Store
+from tuning_operator.cluster.warmstart import Teachers
+from tuning_operator.cluster.watch import Watch
+from tuning_operator.cluster.worker import Worker
+from tuning_operator.search.lookahead import LookAhead
+
+log = logging.getLogger(__name__)
+
+WORKERS = 16
+"""Studies that are worked on at once; most of that time is waiting for the API server."""
+STOP_SECONDS = 10.0
+FIRST_ROUND_LOOKS = 150
+LOAD_AGAIN_SECONDS = 1.0
+
+
+class Term:
+    """All parts, put together."""
+
+    def __init__(
+        self,
+        client: Client,
+        source: Source,
+        *,
+        namespaces: Sequence[str],
+        images: JobSettings,
+        servers: Servers,
+        meters: Meters,
+        instance: str,
+    ) -> None:
+        self._client = client
+        self._servers = servers
+        self._meters = meters
+        self.store = Store(on_forget=self._forget)
+        self.queue: KeyQueue[Key] = KeyQueue()
+        self._lookahead = LookAhead(on_ready=self._suggestion_ready)
+        self._lister = Lister(client, self.store, namespaces=namespaces)
+        self._watch = Watch(source, namespaces=namespaces, on_seen=self._on_seen, on_restart=meters.watch_restarted)
+        self._statuses = Statuses(client, self.store, Announcer(client, instance=instance))
+        self._refusals = Refusals(client)
+        self._worker = Worker(
+            store=self.store,
+            queue=self.queue,
+            lister=self._lister,
+            actor=Actor(client, self.store, images, now=time.time, meters=meters),
+            statuses=self._statuses,
+            refusals=self._refusals,
+            lookahead=self._lookahead,
+            teachers=Teachers(client, self.store),
+            meters=meters,
+            refuse=servers.problems,
+        )
+        self._loop = asyncio.get_running_loop()
+        self._loaded = False
+        self._workers: list[asyncio.Task[None]] = []
+
+    @property
+    def missing(self) -> str:
+        """What is not there yet; empty once everything is read and watched."""
+        if not self._loaded:
+            return "loading"
+        return "" if self._watch.running else "the watch is not running"
+
+    async def run(self) -> None:
+        """Returns when a part of it has ended, which none does by itself; a part's failure is raised."""
+        scraping = asyncio.create_task(self._collect(), name="collect")
+        try:
+            for key in sorted(await self._load(), key=self._ended):
+                self.queue.add(key)
+            self._workers = [asyncio.create_task(self._worker.run(), name=f"worker-{n}") for n in range(WORKERS)]
+            await self._first_round()
+            self._loaded = True
+            self._watch.start()
+            parts = {scraping, *self._workers}
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in parts:
+                if part.done():
+                    part.result()
+        finally:
+            scraping.cancel()
+            await asyncio.gather(scraping, return_exceptions=True)
+
+    async def finish(self) -> None:
+        """Take nothing new; let what is under way come to its end."""
+        self.queue.close()
+        if self._workers:
+            await asyncio.wait(self._workers, timeout=STOP_SECONDS)
+
+    async def close(self) -> None:
+        """Nothing of it is left to write when this returns."""
+        self.queue.close()
+        for task in self._workers:
+            task.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        for key in list(self.store.studies):
+            self.store.forget(key)
+        await asyncio.to_thread(self._lookahead.close, 1.0)
+        if self._loaded:
+            await self._watch.stop()
+
+    async def _load(self) -> list[Key]:
+        began = time.monotonic()
+        while True:
+            try:
+                keys = await self._lister.load()
+            except ApiError as error:
+                log.warning("what there is cannot be read yet", extra={"error": str(error)})
+                await asyncio.sleep(LOAD_AGAIN_SECONDS)
+                continue
+            log.info("loaded", extra={"studies": len(keys), "seconds": round(time.monotonic() - began, 3)})
+            return keys
+
+    async def _collect(self) -> None:
+        async with session(AT_ONCE) as http, prometheus_session(self._servers, AT_ONCE) as trusted:
+            readers: dict[MetricsSource, Reader] = {
+                MetricsSource.DIRECT: Scraper(http),
+                MetricsSource.SIDECAR: SidecarReader(http),
+                MetricsSource.LOGS: LogReader(self._client),
+                MetricsSource.QUERY: QueryReader(trusted, self._servers),
+            }
+            await Collector(self.store, self.queue, self._meters, readers).run()
+
+    async def _first_round(self) -> None:
+        """kopf takes a second of the interpreter to import: what waits for its first Job goes before it."""
+        for _ in range(FIRST_ROUND_LOOKS):
+            if not len(self.queue):
+                return
+            await asyncio.sleep(0.02)
+
+    def _ended(self, key: Key) -> bool:
+        known = self.store.get(key)
+        return known is not None and known.seen.status.get("state") in ("Succeeded", "Failed")
+
+    def _on_seen(self, seen: Seen, deleted: bool) -> None:
+        known = self.store.of(seen)
+        if isinstance(seen, JobSeen):
+            self._meters.watched(seen.identity.uid)
+        if isinstance(seen, PodSeen) and seen.ended and known is not None and not deleted:
+            before = known.pods.get(seen.identity.uid)
+            if before is not None and not before.ended:
+                self._meters.slot_freed(known.uid)
+        key = self.store.remove(seen, at=time.time()) if deleted else self.store.put(seen)
+        if key is not None:
+            self.queue.add(key)
+
+    def _forget(self, uid: str) -> None:
+        self._lookahead.forget(uid)
+        self._statuses.forget(uid)
+        self._refusals.forget(uid)
+        self._meters.study_gone(uid)
+
+    def _suggestion_ready(self, uid: object) -> None:
+        self._loop.call_soon_threadsafe(self._wake, uid)
+
+    def _wake(self, uid: object) -> None:
+        key = self.store.key_of(str(uid))
+        known = None if key is None else self.store.get(key)
+        if known is not None:
+            self._worker.suggestion_ready(known)
