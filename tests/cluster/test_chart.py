@@ -158,6 +158,67 @@ def test_an_editor_of_a_namespace_writes_studies_and_reads_trials(release: tuple
         jane.patch("tuningstudies", "mine", {"status": {"state": "Succeeded"}}, team, subresource="status")
 
 
+def test_who_may_not_create_jobs_may_not_have_a_study_create_them(release: tuple[ControlPlane, str]) -> None:
+    cluster, namespace = release
+    install(cluster, namespace)
+    team = cluster.new_namespace()
+    verbs = "--verb=create,get,update,patch"
+    cluster.kubectl("create", "role", "studies", verbs, "--resource=tuningstudies.tuning.study", "-n", team)
+    cluster.kubectl("create", "rolebinding", "joe", "--role=studies", "--user=joe", "-n", team)
+    joe = Client(cluster.user_access("joe"))
+
+    def refused() -> bool:  # a policy takes a moment to be in force
+        try:
+            joe.create("tuningstudies", a_study("forbidden"), team)
+        except ApiError as error:
+            assert error.status == 403
+            return "user joe may not create jobs in namespace" in str(error)
+        cluster.client.delete("tuningstudies", "forbidden", team)
+        return False
+
+    eventually(refused, what="the refusal")
+    cluster.client.create("tuningstudies", a_study("given"), team)
+    with pytest.raises(ApiError, match="user joe may not create jobs"):
+        joe.patch("tuningstudies", "given", {"spec": {"limits": {"parallel": 9}}}, team)
+    joe.patch("tuningstudies", "given", {"metadata": {"labels": {"team": "a"}}}, team)
+    cluster.kubectl("create", "role", "jobs", "--verb=create", "--resource=jobs.batch", "-n", team)
+    cluster.kubectl("create", "rolebinding", "joe-jobs", "--role=jobs", "--user=joe", "-n", team)
+    eventually(lambda: not refused_again(joe, team), what="joe's study")
+
+
+def refused_again(client: Client, namespace: str) -> bool:
+    try:
+        client.create("tuningstudies", a_study("allowed"), namespace)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return True
+    return False
+
+
+def test_a_policy_is_mounted_and_a_changed_one_is_another_pod(release: tuple[ControlPlane, str]) -> None:
+    cluster, namespace = release
+    install(cluster, namespace, *settings(policy={"default": {"maxAccelerators": 8}}))
+    (first,) = cluster.client.list("deployments", namespace)
+    helm(
+        cluster,
+        "upgrade",
+        "tuning",
+        str(CHART),
+        "--namespace",
+        namespace,
+        *settings(policy={"default": {"maxParallel": 4}}),
+    )
+    (second,) = cluster.client.list("deployments", namespace)
+    (policy,) = (m for m in cluster.client.list("configmaps", namespace) if m["metadata"]["name"].endswith("-policy"))
+
+    assert yaml.safe_load(policy["data"]["policy.yaml"]) == {"default": {"maxParallel": 4}}
+    pods = [deployment["spec"]["template"] for deployment in (first, second)]
+    assert pods[0]["metadata"]["annotations"] != pods[1]["metadata"]["annotations"]
+    assert "--policy=/etc/tuning-operator/policy.yaml" in pods[1]["spec"]["containers"][0]["args"]
+    assert pods[1]["spec"]["volumes"][0]["configMap"]["name"] == policy["metadata"]["name"]
+
+
 def test_the_pod_is_admitted_where_restricted_is_enforced(release: tuple[ControlPlane, str]) -> None:
     cluster, namespace = release
     install(cluster, namespace)

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import RESTRICTED
-from tests.helm import CHART, helm, settings
 from tests.operator_process import wait_for_state
 from tests.testcluster.realnode import RealCluster
 
@@ -49,17 +46,6 @@ SERVES = """
 """Five steps of two seconds; no report."""
 
 
-@pytest.fixture(scope="module")
-def operated(real_cluster: RealCluster, operator_image: str) -> Iterator[str]:
-    """The chart, without a trainer's image: nothing here trains."""
-    name = real_cluster.new_namespace("metrics-system", labels=RESTRICTED)
-    repository, _, tag = operator_image.rpartition(":")
-    chosen = settings(image__repository=repository, image__tag=tag)
-    helm(real_cluster, "install", "values", str(CHART), "-n", name, "--wait", "--timeout=90s", *chosen)
-    yield operator_image
-    helm(real_cluster, "uninstall", "values", "-n", name)
-
-
 def a_study(name: str, image: str, script: str, *, container: Object | None = None, **spec: Any) -> Object:
     secured = {"runAsNonRoot": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     command = ["python", "-c", textwrap.dedent(script)]
@@ -84,19 +70,23 @@ def results(cluster: RealCluster, namespace: str, study: str) -> dict[float, Obj
     return {trial["spec"]["parameters"]["x"]: trial["status"]["result"] for trial in mine}
 
 
-def test_a_short_trial_loses_nothing_that_it_printed(real_cluster: RealCluster, namespace: str, operated: str) -> None:
-    study = a_study("prints", operated, PRINTS, metrics={"logs": {}, "intervalSeconds": 60})
+@pytest.mark.usefixtures("system")
+def test_a_short_trial_loses_nothing_that_it_printed(
+    real_cluster: RealCluster, namespace: str, operator_image: str
+) -> None:
+    study = a_study("prints", operator_image, PRINTS, metrics={"logs": {}, "intervalSeconds": 60})
     real_cluster.client.create("tuningstudies", study, namespace)
     for x, result in results(real_cluster, namespace, "prints").items():
         assert (result["values"], result["step"]) == ({"loss": x}, 3)
         assert "lastScrapeAgeSeconds" not in result
 
 
+@pytest.mark.usefixtures("system")
 def test_a_sidecar_follows_an_image_that_only_serves_metrics(
-    real_cluster: RealCluster, namespace: str, operated: str
+    real_cluster: RealCluster, namespace: str, operator_image: str
 ) -> None:
     ports = {"ports": [{"name": "metrics", "containerPort": 8000}]}
-    study = a_study("serves", operated, SERVES, container=ports, metrics={"intervalSeconds": 3600})
+    study = a_study("serves", operator_image, SERVES, container=ports, metrics={"intervalSeconds": 3600})
     real_cluster.client.create("tuningstudies", study, namespace)
     for x, result in results(real_cluster, namespace, "serves").items():
         assert (result["values"], result["step"]) == ({"loss": x}, 4)

@@ -24,8 +24,8 @@ MOST_TRIALS = 10_000
 def semantic_problems(spec: StudySpec, *, service_accounts: Collection[str] = (), local: bool = False) -> list[Problem]:
     """Everything wrong with a spec that the API server accepted.
 
-    `service_accounts` are those besides `default` that the administrator lets studies use. `local`: for `tuning run`,
-    where some things are there that a cluster does not have.
+    `service_accounts` are globs of those besides `default` that the administrator lets studies use. `local`: for
+    `tuning run`, where some things are there that a cluster does not have.
     """
     return [
         *space_problems(spec),

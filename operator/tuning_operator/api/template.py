@@ -5,6 +5,7 @@ study (a Job that restarts its pods, fields that the operator owns). That the fi
 """
 
 from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 from tuning_operator.api.problem import Problem, shown
@@ -101,11 +102,13 @@ def _pod(pod: dict[str, Any], service_accounts: Collection[str]) -> Iterator[Pro
             yield Problem(
                 f"{POD}.{field}", shown(pod[field]), "remove it; a trial must not share the node's namespaces"
             )
+    allowed = sorted({"default", *service_accounts})
     for field in ("serviceAccountName", "serviceAccount"):
         account = pod.get(field)
-        if account not in (None, "", "default", *service_accounts):
-            allowed = ", ".join(sorted({"default", *service_accounts}))
-            remedy = f"trials may run as {allowed} only; remove it, or ask the administrator to allow this one"
+        if account not in (None, "") and not any(fnmatchcase(str(account), each) for each in allowed):
+            remedy = (
+                f"trials may run as {', '.join(allowed)} only; remove it, or ask the administrator to allow this one"
+            )
             yield Problem(f"{POD}.{field}", shown(account), remedy)
     if pod.get("restartPolicy") not in (None, "Never"):
         remedy = "write Never or remove it; retries of the study are spec.trial.retries"

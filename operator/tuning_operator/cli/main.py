@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "check":
             from tuning_operator.cli.check import check
 
-            return check(options.files, output=options.output)
+            return check(options.files, output=options.output, service_accounts=options.service_account)
         case "status":
             from tuning_operator.cli.status import status
 
@@ -87,6 +87,13 @@ def parser() -> argparse.ArgumentParser:
     check = verbs.add_parser("check", help="say what is wrong with study files, without a cluster")
     check.add_argument("files", type=Path, nargs="+", metavar="FILE", help="study files, or folders of them")
     check.add_argument("--output", choices=("text", "json"), default="text")
+    check.add_argument(
+        "--service-account",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="one besides `default` that the administrator lets trials run as (a glob); may be repeated",
+    )
 
     status = verbs.add_parser("status", help="show studies of this machine")
     _place(status)

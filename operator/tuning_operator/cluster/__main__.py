@@ -29,6 +29,7 @@ def options(arguments: Sequence[str] | None = None) -> Options:
         default=Times.duration,
         help="a standby takes over from a lost replica after these",
     )
+    parser.add_argument("--policy", metavar="FILE", help="what studies may do, by namespace (docs/operations.md)")
     parser.add_argument("--metrics-port", type=int, default=8080)
     parser.add_argument(
         "--prometheus-server",
@@ -59,6 +60,7 @@ def options(arguments: Sequence[str] | None = None) -> Options:
         lease_namespace=args.lease_namespace,
         lease_name=args.lease_name,
         lease_times=Times.of(args.lease_seconds),
+        policy=args.policy,
         metrics_port=args.metrics_port,
         prometheus=Servers(
             args.prometheus_server,

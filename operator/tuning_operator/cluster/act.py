@@ -24,6 +24,7 @@ from tuning_operator.cluster.errors import (
 )
 from tuning_operator.cluster.jobs import JobSettings, job_for, owner_reference
 from tuning_operator.cluster.meters import Meters
+from tuning_operator.cluster.policy import Policy, violation
 from tuning_operator.cluster.records import attempt_status, result_status, trial_body
 from tuning_operator.cluster.seen import job_seen, trial_seen
 from tuning_operator.cluster.store import Known, Store
@@ -49,13 +50,21 @@ AT_ONCE = 16
 
 class Actor:
     def __init__(
-        self, api: Api, store: Store, settings: JobSettings, *, now: Callable[[], float], meters: Meters
+        self,
+        api: Api,
+        store: Store,
+        settings: JobSettings,
+        *,
+        now: Callable[[], float],
+        meters: Meters,
+        policy: Policy,
     ) -> None:
         self._api = api
         self._store = store
         self._settings = settings
         self._now = now
         self._meters = meters
+        self._policy = policy
 
     async def act(self, known: Known, study: Study, actions: tuple[Action, ...], trials: tuple[Trial, ...]) -> bool:
         """Whether anything came of it. Raises the first error that a repetition may cure; what the API server refuses
@@ -91,8 +100,9 @@ class Actor:
         owner = owner_reference(names.STUDY_KIND, name=study.name, uid=study.uid)
         try:
             job = job_for(study, trial, attempt=0, owner=owner, settings=self._settings)
+            self._check(job, study)
             await self._api.create(JOBS, study.namespace, job, dry_run=True)
-        except TemplateError as error:
+        except (TemplateError, PolicyViolationError) as error:
             return str(error)
         except InvalidError as error:
             return f"spec.trial.template: the API server refuses a Job made from it: {error.message}"
@@ -146,11 +156,12 @@ class Actor:
         try:
             owner = owner_reference(names.TRIAL_KIND, name=seen.identity.name, uid=seen.identity.uid)
             job = job_for(study, seen.trial, attempt=action.attempt, owner=owner, settings=self._settings)
+            self._check(job, study)
             if study.spec.trial.workers > 1 and not known.named:
                 await self._name_pods(known, study)
             self._meters.slot_filled(known.uid)
             created = await self._create(JOBS, job, owner=seen.identity.uid)
-        except (ForbiddenError, InvalidError, TemplateError, _NameConflictError) as error:
+        except (ForbiddenError, InvalidError, TemplateError, PolicyViolationError, _NameConflictError) as error:
             self._problem(known, action.trial, action.attempt, error)
             return True
         known.problems.pop(action.trial, None)
@@ -158,6 +169,11 @@ class Actor:
         if started is not None and self._store.put(started) is not None:
             self._meters.wrote(started.identity.uid)
         return True
+
+    def _check(self, job: Object, study: Study) -> None:
+        broken = violation(job, self._policy.of(study.namespace), namespace=study.namespace)
+        if broken is not None:
+            raise PolicyViolationError(broken)
 
     async def _name_pods(self, known: Known, study: Study) -> None:
         """Before the first Job whose pods must find each other."""
@@ -241,6 +257,10 @@ class Actor:
         known.problems[number] = StartProblem(number, attempt, reason, message, since=since, tried_at=now)
 
 
+class PolicyViolationError(Exception):
+    """The Job would do what the administrator's policy does not allow."""
+
+
 class _NameConflictError(Exception):
     """An object that is not ours has the name that is ours."""
 
@@ -258,6 +278,8 @@ def _says(answer: Object, status: Object) -> bool:
 def _words(error: Exception) -> tuple[str, str]:
     if isinstance(error, _NameConflictError):
         return "NameConflict", str(error)
+    if isinstance(error, PolicyViolationError):
+        return "PolicyViolation", str(error)
     if isinstance(error, TemplateError):
         return "InvalidTemplate", str(error)
     if isinstance(error, ApiError):

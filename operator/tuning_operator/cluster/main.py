@@ -14,6 +14,7 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tuning_operator.api import names
 from tuning_operator.cluster import logs
@@ -23,6 +24,7 @@ from tuning_operator.cluster.errors import ApiError
 from tuning_operator.cluster.jobs import JobSettings
 from tuning_operator.cluster.lease import Lease, NotLeaderError, Times
 from tuning_operator.cluster.meters import Meters
+from tuning_operator.cluster.policy import Policy, PolicyError, load
 from tuning_operator.cluster.prometheus import Servers
 from tuning_operator.cluster.serve import serve
 from tuning_operator.cluster.term import Term
@@ -43,6 +45,8 @@ class Options:
     lease_namespace: str | None = None
     lease_name: str = "tuning-operator"
     lease_times: Times = field(default_factory=Times)
+    policy: str | None = None
+    """File of what studies may do, by namespace."""
     metrics_port: int = 8080
     prometheus: Servers = field(default_factory=Servers)
     """Which servers studies may ask for values."""
@@ -62,6 +66,9 @@ def run(options: Options) -> int:
         return asyncio.run(_run(options))
     except NoConnectionError as error:
         log.error("no API server to talk to", extra={"error": str(error)})
+        return 1
+    except PolicyError as error:
+        log.error("the policy is wrong", extra={"error": str(error)})
         return 1
 
 
@@ -93,6 +100,7 @@ class Operator:
         self._options = options
         self._identity = identity
         self._source = connection.source
+        self._policy = load(Path(options.policy)) if options.policy else Policy()
         self.meters = Meters()
         self._lease_client = Client(
             connection,
@@ -164,6 +172,7 @@ class Operator:
             namespaces=options.namespaces,
             images=JobSettings(options.trainer_image, options.operator_image),
             servers=options.prometheus,
+            policy=self._policy,
             meters=self.meters,
             instance=self._identity,
         )

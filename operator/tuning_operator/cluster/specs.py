@@ -1,5 +1,7 @@
 """Reading a study's spec, once for each generation. Pure."""
 
+from collections.abc import Collection
+
 from pydantic import ValidationError
 
 from tuning_operator.api.semantics import semantic_problems
@@ -10,8 +12,13 @@ from tuning_operator.core.model import Study
 from tuning_operator.search.suggest import Problem, problem
 
 
-def read_study(seen: StudySeen) -> tuple[Study | None, Problem | None, tuple[str, ...]]:
-    """The study, its search problem, and what is wrong with either; without errors both are there."""
+def read_study(
+    seen: StudySeen, *, service_accounts: Collection[str] = ()
+) -> tuple[Study | None, Problem | None, tuple[str, ...]]:
+    """The study, its search problem, and what is wrong with either; without errors both are there.
+
+    `service_accounts`: globs of those besides `default` that the administrator allows.
+    """
     try:
         spec = StudySpec.model_validate(seen.spec)
     except ValidationError as error:
@@ -26,7 +33,7 @@ def read_study(seen: StudySeen) -> tuple[Study | None, Problem | None, tuple[str
         created_at=seen.created_at,
         deleting=seen.deleting,
     )
-    wrong = tuple(str(each) for each in semantic_problems(spec))
+    wrong = tuple(str(each) for each in semantic_problems(spec, service_accounts=service_accounts))
     if wrong:
         return study, None, wrong
     try:

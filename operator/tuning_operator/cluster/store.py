@@ -69,8 +69,8 @@ class Known:
 
 
 class Store:
-    def __init__(self, *, on_forget: Callable[[str], None] = lambda uid: None) -> None:
-        """`on_forget(uid)` is called for each study that is no more."""
+    def __init__(self, *, on_forget: "Callable[[Known], None]" = lambda known: None) -> None:
+        """`on_forget(known)` is called for each study that is no more."""
         self._on_forget = on_forget
         self.studies: dict[Key, Known] = {}
         self._by_uid: dict[str, Key] = {}
@@ -112,7 +112,7 @@ class Store:
         known = self.studies.pop(key, None)
         if known is not None:
             self._by_uid.pop(known.uid, None)
-            self._on_forget(known.uid)
+            self._on_forget(known)
 
     def settle(
         self,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from tuning_operator.api.study import MetricsSource
 from tuning_operator.cluster.act import Actor
 from tuning_operator.cluster.announce import Announcer
+from tuning_operator.cluster.capping import Capping
 from tuning_operator.cluster.client import Client
 from tuning_operator.cluster.collect import AT_ONCE, Collector, Reader
 from tuning_operator.cluster.connection import Source
@@ -22,14 +23,16 @@ from tuning_operator.cluster.keyqueue import KeyQueue
 from tuning_operator.cluster.lister import Lister
 from tuning_operator.cluster.meters import Meters
 from tuning_operator.cluster.podlogs import LogReader
+from tuning_operator.cluster.policy import Policy
 from tuning_operator.cluster.prometheus import QueryReader, Servers
 from tuning_operator.cluster.prometheus import session as prometheus_session
 from tuning_operator.cluster.refusals import Refusals
 from tuning_operator.cluster.scrape import Scraper, session
 from tuning_operator.cluster.seen import JobSeen, PodSeen, Seen
+from tuning_operator.cluster.shares import Shares
 from tuning_operator.cluster.sidecar import SidecarReader
 from tuning_operator.cluster.statuses import Statuses
-from tuning_operator.cluster.store import Key, Store
+from tuning_operator.cluster.store import Key, Known, Store
 from tuning_operator.cluster.warmstart import Teachers
 from tuning_operator.cluster.watch import Watch
 from tuning_operator.cluster.worker import Worker
@@ -55,12 +58,14 @@ class Term:
         namespaces: Sequence[str],
         images: JobSettings,
         servers: Servers,
+        policy: Policy,
         meters: Meters,
         instance: str,
     ) -> None:
         self._client = client
         self._servers = servers
         self._meters = meters
+        self._capping = Capping(Shares(policy))
         self.store = Store(on_forget=self._forget)
         self.queue: KeyQueue[Key] = KeyQueue()
         self._lookahead = LookAhead(on_ready=self._suggestion_ready)
@@ -72,13 +77,15 @@ class Term:
             store=self.store,
             queue=self.queue,
             lister=self._lister,
-            actor=Actor(client, self.store, images, now=time.time, meters=meters),
+            actor=Actor(client, self.store, images, now=time.time, meters=meters, policy=policy),
             statuses=self._statuses,
             refusals=self._refusals,
             lookahead=self._lookahead,
             teachers=Teachers(client, self.store),
+            capping=self._capping,
             meters=meters,
             refuse=servers.problems,
+            service_accounts=lambda namespace: policy.of(namespace).service_accounts,
         )
         self._loop = asyncio.get_running_loop()
         self._loaded = False
@@ -173,7 +180,10 @@ class Term:
         if key is not None:
             self.queue.add(key)
 
-    def _forget(self, uid: str) -> None:
+    def _forget(self, known: Known) -> None:
+        uid = known.uid
+        for key in self._capping.forget(known.key):
+            self.queue.add(key)
         self._lookahead.forget(uid)
         self._statuses.forget(uid)
         self._refusals.forget(uid)

@@ -7,13 +7,14 @@ later, by itself; nothing here waits for another study.
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tuning_operator.api.study import StudySpec, WarmStart
 from tuning_operator.api.trial import TrialState
 from tuning_operator.cluster.act import Actor
+from tuning_operator.cluster.capping import Cap, Capping
 from tuning_operator.cluster.errors import ApiError
 from tuning_operator.cluster.gather import gather, holes
 from tuning_operator.cluster.keyqueue import KeyQueue, QueueClosedError
@@ -58,6 +59,7 @@ class Memory:
     """What earlier results teach; None as long as they have not been read."""
     learned_from: Sequence[WarmStart] = ()
     memo: Memo = field(default_factory=Memo)
+    cap: Cap = field(default_factory=Cap)
     wished: dict[int, float] = field(default_factory=dict)
     """Trial numbers whose first suggestion is waited for, and since when."""
 
@@ -74,8 +76,10 @@ class Worker:
         refusals: Refusals,
         lookahead: LookAhead,
         teachers: Teachers,
+        capping: Capping,
         meters: Meters,
         refuse: Callable[[StudySpec], tuple[str, ...]] = lambda spec: (),
+        service_accounts: Callable[[str], Collection[str]] = lambda namespace: (),
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -86,9 +90,12 @@ class Worker:
         self._refusals = refusals
         self._lookahead = lookahead
         self._teachers = teachers
+        self._capping = capping
         self._meters = meters
         self._refuse = refuse
         """What this installation does not let studies do."""
+        self._service_accounts = service_accounts
+        """Which ones besides `default` studies of a namespace may use."""
         self._now = now
 
     def suggestion_ready(self, known: Known) -> None:
@@ -154,7 +161,9 @@ class Worker:
     def _read(self, known: Known, memory: Memory) -> None:
         if memory.generation == known.seen.generation:
             return
-        known.study, memory.problem, known.invalid = read_study(known.seen)
+        known.study, memory.problem, known.invalid = read_study(
+            known.seen, service_accounts=self._service_accounts(known.key[0])
+        )
         if known.study is not None:
             known.invalid += self._refuse(known.study.spec)
         memory.generation = known.seen.generation
@@ -198,7 +207,7 @@ class Worker:
     def _decide(
         self, known: Known, study: Study, suggestions: Mapping[int, Any], memory: Memory
     ) -> tuple[Snapshot, Plan]:
-        snapshot = gather(
+        seen = gather(
             known,
             study,
             suggestions=suggestions,
@@ -207,7 +216,12 @@ class Worker:
             invalid=(memory.refusal,) if memory.refusal else (),
             learned=memory.learned or Learned(),
         )
-        return snapshot, decide(snapshot, self._now(), memo=memory.memo)
+        snapshot = self._capping.cap(memory.cap, known, seen)
+        plan = decide(snapshot, self._now(), memo=memory.memo)
+        waking, events = self._capping.settle(memory.cap, known, seen, plan)
+        for key in waking:
+            self._queue.add(key)
+        return snapshot, replace(plan, events=(*plan.events, *events)) if events else plan
 
     async def _apply(self, known: Known, memory: Memory, snapshot: Snapshot, plan: Plan) -> None:
         study = snapshot.study

@@ -19,7 +19,9 @@ class Choice:
     name: AlgorithmName
     reason: str
     partner: AlgorithmName | None = None
-    """Makes every third suggestion, if there is one: two models that err in different places."""
+    """Makes a part of the suggestions, if there is one: two models that err in different places."""
+    turn: int = 3
+    """Of so many suggestions, one is the partner's."""
 
 
 def choose(space: Space, spec: StudySpec) -> Choice:
@@ -49,17 +51,21 @@ def choose(space: Space, spec: StudySpec) -> Choice:
             f"the space has {points} points: a model learns from results after {startup} {drawn} ones",
         )
     most = (algorithm.gp or GPSettings()).max_trials
-    several = len(spec.objectives) > 1
-    # An end for want of improvement asks what each of the last suggestions promised; only the process says.
-    partner = None if several or spec.limits.min_improvement is not None else AlgorithmName.TPE
-    turns = "" if partner is None else f", and {partner} for every third trial"
+    objectives = len(spec.objectives)
+    # An end for want of improvement asks what each of the last suggestions promised; only the process says. On a front
+    # of two objectives the process alone is ahead; on one of three it is not everywhere (docs/decisions/0003).
+    partner = None if objectives == 2 or spec.limits.min_improvement is not None else AlgorithmName.TPE
+    turn, ordinal = (3, "third") if objectives == 1 else (2, "second")
+    turns = "" if partner is None else f", and {partner} for every {ordinal} trial"
     later = "" if trials is not None and trials <= most else f"; beyond {most} results TPE alone"
-    aims = f"{len(spec.objectives)} objectives" if several else "one objective"
-    processes = "a Gaussian process for each" if several else "a Gaussian process"
+    aims, processes = ("one objective", "a Gaussian process")
+    if objectives > 1:
+        aims, processes = f"{objectives} objectives", "a Gaussian process for each"
     return Choice(
         AlgorithmName.GP,
         f"{aims} over {len(space.axes)} parameters, {points} points: {processes}{turns}{later}",
         partner,
+        turn,
     )
 
 

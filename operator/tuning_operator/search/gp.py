@@ -14,9 +14,6 @@ from tuning_operator.search.quasirandom import quasi_random
 from tuning_operator.search.random_search import at_random
 from tuning_operator.search.types import Suggestion
 
-_TURNS = 3
-"""With a partner, it makes one of so many suggestions."""
-
 
 def propose(ask: Ask) -> Answer:
     settings = ask.problem.algorithm.gp or GPSettings()
@@ -28,7 +25,8 @@ def propose(ask: Ask) -> Answer:
     if len(ask.running) >= useful:
         # More points at once than results: what is believed of the first ones would choose the others.
         return quasi_random(ask, f"{len(ask.running)} under way, {useful} results known: ")
-    if ask.problem.choice.partner is AlgorithmName.TPE and ask.number % _TURNS == _TURNS - 1:
+    choice = ask.problem.choice
+    if choice.partner is AlgorithmName.TPE and ask.number % choice.turn == choice.turn - 1:
         return _tpe(ask, "its turn")
     from tuning_operator.search import gp_front, gp_model  # numpy is loaded when the first model is needed
 

@@ -11,9 +11,9 @@ from tests.unit.api.corpus import a_study
 from tuning_operator.cli.check import check
 
 
-def run(*paths: Path, output: str = "text") -> tuple[int, str]:
+def run(*paths: Path, output: str = "text", service_accounts: tuple[str, ...] = ()) -> tuple[int, str]:
     stream = io.StringIO()
-    return check(paths, output=output, stream=stream), stream.getvalue()
+    return check(paths, output=output, service_accounts=service_accounts, stream=stream), stream.getvalue()
 
 
 @pytest.fixture
@@ -81,6 +81,17 @@ def test_what_only_the_operator_refuses(tmp_path: Path) -> None:
     code, text = run(path, output="json")
     assert code == 2
     assert [problem["by"] for problem in json.loads(text)["problems"]] == ["operator"]
+
+
+def test_a_service_account_that_the_administrator_allows(tmp_path: Path) -> None:
+    pod = {"serviceAccountName": "train-gpu"}
+    trial = {"trainer": {"data": "digits"}, "template": {"spec": {"template": {"spec": pod}}}}
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(a_study(trial=trial)))
+
+    code, text = run(path)
+    assert (code, 'serviceAccountName: "train-gpu"' in text) == (2, True), text
+    assert run(path, service_accounts=("train-*",))[0] == 0
 
 
 def test_a_folder_is_searched(tmp_path: Path, bad: Path) -> None:

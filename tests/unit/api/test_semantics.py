@@ -51,7 +51,7 @@ def test_any_settings_get_an_answer(trainer: dict[str, Any]) -> None:
     problems(trainer=trainer)
 
 
-@pytest.mark.parametrize(("allowed", "good"), [((), False), (("other",), False), (("admin",), True)])
+@pytest.mark.parametrize(("allowed", "good"), [((), False), (("other",), False), (("admin",), True), (("ad*",), True)])
 def test_the_administrator_may_allow_service_accounts(allowed: tuple[str, ...], good: bool) -> None:
     template = {"spec": {"template": {"spec": {"serviceAccountName": "admin"}}}}
     spec = StudySpec.model_validate(a_study(trial={"trainer": {"data": "digits"}, "template": template})["spec"])

@@ -96,7 +96,7 @@ class World:
         for each in seen:
             self.store.put(each)
 
-    async def until(self, there: Callable[[], Any], *, seconds: float = 5.0) -> Any:
+    async def until(self, there: Callable[[], Any], *, seconds: float = 30.0) -> Any:
         task = asyncio.create_task(self.collector.run())
         try:
             async with asyncio.timeout(seconds):

@@ -12,7 +12,7 @@ KEY = ("ns", "digits")
 RESULT = {"state": "Succeeded", "reason": "Completed", "values": {"loss": 0.5}}
 
 
-def a_store(*, forgotten: list[str] | None = None) -> Store:
+def a_store(*, forgotten: list[Known] | None = None) -> Store:
     gone = [] if forgotten is None else forgotten
     store = Store(on_forget=gone.append)
     store.put(study_seen(raw_study()))
@@ -63,12 +63,12 @@ def test_objects_of_a_study_that_is_not_known_are_passed_over() -> None:
 
 
 def test_a_study_re_created_under_its_name_starts_from_nothing() -> None:
-    forgotten: list[str] = []
+    forgotten: list[Known] = []
     store = a_store(forgotten=forgotten)
     store.put(trial(0))
     assert store.put(study_seen(raw_study(uid="new", version=7))) == KEY
     assert (of(store).uid, of(store).trials) == ("new", {})
-    assert forgotten == ["study-uid"]
+    assert [known.uid for known in forgotten] == ["study-uid"]
     assert store.put(study_seen(raw_study(version=6))) is None
     assert store.put(trial(0, version=8)) is None
 

@@ -81,7 +81,8 @@ def test_auto_chooses_and_says_why(
 @pytest.mark.parametrize(
     ("more", "chosen"),
     [
-        pytest.param({"objectives": 2}, ("GP", None), id="several objectives"),
+        pytest.param({"objectives": 2}, ("GP", None), id="two objectives"),
+        pytest.param({"objectives": 3}, ("GP", AlgorithmName.TPE), id="three objectives"),
         pytest.param({"fidelity": {"max": 27}}, ("TPE", None), id="several fidelities"),
         pytest.param({"minImprovement": 0.1}, ("GP", None), id="an end that every suggestion must speak to"),
     ],
