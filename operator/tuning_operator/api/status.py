@@ -67,7 +67,9 @@ class Counts(Resource):
     """Trials of the search by state; the final run is not counted."""
 
     total: int = Field(0, ge=0, description="Trials created so far.")
-    pending: int = Field(0, ge=0, description="Trials created that have not started to run.")
+    pending: int = Field(
+        0, ge=0, description="Trials created that do not run: they are to be started, or wait in a queue."
+    )
     running: int = Field(0, ge=0, description="Trials that run.")
     paused: int = Field(0, ge=0, description="Trials that wait at a rung and may still be promoted.")
     succeeded: int = Field(0, ge=0, description="Trials that ended with a value of every objective.")

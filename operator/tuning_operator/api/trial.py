@@ -25,6 +25,7 @@ class Role(StrEnum):
 
 class TrialState(StrEnum):
     PENDING = "Pending"
+    QUEUED = "Queued"
     RUNNING = "Running"
     PAUSED = "Paused"
     SUCCEEDED = "Succeeded"
@@ -107,7 +108,9 @@ class TuningTrialStatus(Resource):
     """What is known of the trial."""
 
     state: TrialState = Field(
-        TrialState.PENDING, description="`Pending`, `Running`, `Paused`, `Succeeded`, `Failed` or `Stopped`."
+        TrialState.PENDING,
+        description="`Pending`, `Queued` (its Job is held by a queue such as Kueue), `Running`, `Paused`, "
+        "`Succeeded`, `Failed` or `Stopped`.",
     )
     attempt: int = Field(0, ge=0, description="Number of the current or last attempt.")
     retries: int = Field(0, ge=0, description="Attempts that ended in a wish to try again.")

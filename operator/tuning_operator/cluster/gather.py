@@ -1,7 +1,8 @@
 """From what is known of a study to the snapshot that is decided on. Pure.
 
 A trial's end is seen on its pod, not on the Job, which the Job controller closes up to a second later. A Job speaks
-only where no pod does: before there is one, when none could be created, and when it is gone without last words.
+only where no pod does: before there is one, when none could be created, when it is gone without last words, and when it
+was deleted: by the Job controller, since a queue took its place back, or by somebody else.
 """
 
 from collections.abc import Mapping
@@ -12,12 +13,13 @@ from tuning_operator.api.trial import Role
 from tuning_operator.cluster.seen import JobSeen, PodSeen
 from tuning_operator.cluster.store import Attempt, Known, Looked
 from tuning_operator.cluster.together import together
-from tuning_operator.core.model import Run, RunState, Snapshot, Study, Trial
+from tuning_operator.core.model import QUEUED, Run, RunState, Snapshot, Study, Trial
 from tuning_operator.search.types import Suggestion
 from tuning_operator.search.warmstart import Learned
+from tuning_trial import exit_codes
 
-SUSPENDED = "Queued"
-"""Reason of a Job that somebody else (Kueue) holds back."""
+_ITS_OWN = (exit_codes.DONE, exit_codes.INVALID_SETTING, exit_codes.OUT_OF_MEMORY, exit_codes.DIVERGED)
+"""Exit codes that are the trial's own word, also when it was being stopped."""
 
 
 def gather(
@@ -79,7 +81,7 @@ def runs_of(known: Known, *, late: bool = False) -> dict[Attempt, Run]:
     for attempt in jobs.keys() | pods.keys():
         job = jobs.get(attempt)
         found = together(pods[attempt], job) if attempt in pods else None
-        run = _of_pod(found, job) if found is not None else _of_job(jobs[attempt], known.refused)
+        run = _of_pod(found, job, known.refused) if found is not None else _of_job(jobs[attempt], known.refused)
         looked = known.looked.get(attempt, Looked())
         if late and found is not None and not looked.complete and _to_be_read(found):
             run = replace(run, reading=True)
@@ -111,8 +113,9 @@ def _rank(pod: PodSeen) -> tuple[bool, float]:
     return not pod.gone, pod.created_at
 
 
-def _of_pod(pod: PodSeen, job: JobSeen | None) -> Run:
-    stopping = pod.deleting or (job is not None and job.deleting)
+def _of_pod(pod: PodSeen, job: JobSeen | None, refused: Mapping[str, tuple[str, str]]) -> Run:
+    active = job is not None and not (job.deleting or job.ended or job.failed)
+    stopping = pod.deleting or (job is not None and (job.deleting or (active and job.suspended)))
     run = Run(
         trial=pod.trial,
         attempt=pod.attempt,
@@ -126,6 +129,13 @@ def _of_pod(pod: PodSeen, job: JobSeen | None) -> Run:
         report=pod.report,
         looked_at=pod.looked_at,
     )
+    if job is not None and active and _swept(pod):
+        if job.suspended or job.began_at is None or pod.created_at < job.began_at:
+            # Its place was taken back. What stands on the Job now is what it waits for; what it ran, ran.
+            waiting = _of_job(job, refused)
+            return replace(run, reason=QUEUED, message=waiting.message or "its Job is let run again")
+        # By whom only the Job can say: it fails, or is suspended, a moment later.
+        return replace(run, state=RunState.STOPPING)
     if pod.ended:
         overtime = job is not None and job.reason == "DeadlineExceeded" and pod.exit_code != 0
         # Deleted, but not by us, who record why before we stop: an attempt that was lost, whatever its exit code says.
@@ -142,6 +152,13 @@ def _of_pod(pod: PodSeen, job: JobSeen | None) -> Run:
     if stopping:
         return replace(run, state=RunState.STOPPING)
     return replace(run, state=RunState.RUNNING) if pod.running else run
+
+
+def _swept(pod: PodSeen) -> bool:
+    """Deleted, with an end that says nothing of the trial, and not by an eviction or a preemption."""
+    if pod.disrupted or pod.reason == "OOMKilled" or pod.exit_code in _ITS_OWN:
+        return False
+    return (pod.ended and pod.deleting) or (pod.gone and (pod.deleting or not pod.ended))
 
 
 def _of_job(job: JobSeen, refused: Mapping[str, tuple[str, str]]) -> Run:
@@ -163,7 +180,8 @@ def _of_job(job: JobSeen, refused: Mapping[str, tuple[str, str]]) -> Run:
             run, state=RunState.ENDED, ended_at=job.ended_at, reason=reason, message=job.message, disrupted=not overtime
         )
     if job.suspended:
-        return replace(run, reason=SUSPENDED, message="the Job is suspended; it waits for whoever suspended it")
+        what = f"it waits in queue {job.queue!r}" if job.queue else "it waits for whoever suspended it"
+        return replace(run, reason=QUEUED, message=f"its Job is suspended: {what}", ended_at=job.suspended_at)
     reason, message = refused.get(job.identity.uid, ("", ""))
     return replace(run, reason=reason, message=message)
 

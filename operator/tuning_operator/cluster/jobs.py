@@ -64,6 +64,11 @@ def labels(study: Study, *, number: int) -> dict[str, str]:
     }
 
 
+def queue_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Those of a study that its Jobs carry, too, so that a queue admits them one by one."""
+    return {name: labels[name] for name in (names.LABEL_QUEUE, names.LABEL_QUEUE_PRIORITY) if name in labels}
+
+
 def owner_reference(kind: str, *, name: str, uid: str) -> Object:
     return {"apiVersion": names.API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": True}
 
@@ -184,7 +189,7 @@ def _keep_promises(job: Object, *, study: Study, number: int, attempt: int, owne
     job["metadata"] = {
         "name": job_name(trial_name(study.name, study.uid, number), attempt),
         "namespace": study.namespace,
-        "labels": (metadata.get("labels") or {}) | ours,
+        "labels": queue_labels(study.labels) | (metadata.get("labels") or {}) | ours,
         "ownerReferences": [owner],
     }
     if metadata.get("annotations"):
@@ -195,15 +200,11 @@ def _keep_promises(job: Object, *, study: Study, number: int, attempt: int, owne
     if workers > 1:
         spec["completionMode"] = "Indexed"
     spec.setdefault("ttlSecondsAfterFinished", KEPT_SECONDS)
-    # With backoffLimit 0 every failed pod fails its Job; these rules let the Job say at once which kind it was.
+    # With backoffLimit 0 every failed pod fails its Job; this lets the Job say which kind it was. No rule on exit codes
+    # may stand here: it would match the pods that are stopped when a queue suspends the Job, and fail a Job that is to
+    # go on one day.
     spec.setdefault(
-        "podFailurePolicy",
-        {
-            "rules": [
-                {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget"}]},
-                {"action": "FailJob", "onExitCodes": {"operator": "NotIn", "values": [0]}},
-            ]
-        },
+        "podFailurePolicy", {"rules": [{"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget"}]}]}
     )
     template = spec["template"]
     template["metadata"] = merged(template.get("metadata") or {}, {"labels": ours})

@@ -66,6 +66,11 @@ class JobSeen:
     created_at: float
     deleting: bool = False
     suspended: bool = False
+    suspended_at: float | None = None
+    began_at: float | None = None
+    """When it was last let run; its pods are younger. A Job that is suspended or only just created has no such time."""
+    queue: str = ""
+    """Of Kueue."""
     ended: bool = False
     failed: bool = False
     ended_at: float | None = None
@@ -163,6 +168,7 @@ def job_seen(raw: Object) -> JobSeen | None:
         return None
     conditions = {c.get("type"): c for c in status.get("conditions") or () if c.get("status") == "True"}
     failed = conditions.get("Failed") or conditions.get("FailureTarget")  # the latter while its pods still end
+    held = conditions.get("Suspended") or {}
     return JobSeen(
         identity=_identity(metadata),
         trial=numbers[0],
@@ -170,6 +176,9 @@ def job_seen(raw: Object) -> JobSeen | None:
         created_at=unix(metadata.get("creationTimestamp")) or 0.0,
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
+        suspended_at=unix(held.get("lastTransitionTime")),
+        began_at=unix(status.get("startTime")),
+        queue=str((metadata.get("labels") or {}).get(names.LABEL_QUEUE) or ""),
         ended="Failed" in conditions or "Complete" in conditions,
         failed=failed is not None,
         ended_at=unix((failed or conditions.get("Complete") or {}).get("lastTransitionTime")),

@@ -32,6 +32,7 @@ def read_study(
         spec=spec,
         created_at=seen.created_at,
         deleting=seen.deleting,
+        labels=seen.labels,
     )
     wrong = tuple(str(each) for each in semantic_problems(spec, service_accounts=service_accounts))
     if wrong:

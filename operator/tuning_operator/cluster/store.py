@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tuning_operator.api.trial import TrialState
 from tuning_operator.cluster.seen import Identity, JobSeen, PodSeen, Seen, StudySeen, TrialSeen
 from tuning_operator.core.model import StartProblem, Study
 from tuning_trial.report import Report
@@ -163,6 +164,8 @@ def _put(known: Known, seen: TrialSeen | JobSeen | PodSeen) -> bool:
         if _older(seen.identity, known_trial):
             return False
         known.trials[seen.trial.number] = seen
+        if seen.trial.recorded_state is TrialState.QUEUED:
+            _forget_residence(known, seen.trial.number)
         if seen.trial.result is not None:
             _trim(known, seen.trial.number)
         return known_trial is None or _differs(known_trial, seen)
@@ -222,6 +225,14 @@ def _trim(known: Known, number: int) -> None:
     for attempt in over:
         known.looked.pop((number, attempt), None)
     known.problems.pop(number, None)
+
+
+def _forget_residence(known: Known, number: int) -> None:
+    """A queue took the place back, and what came of it is recorded: the pod that comes next begins anew."""
+    for pod in [pod for pod in known.pods.values() if pod.trial == number and pod.gone]:
+        del known.pods[pod.identity.uid]
+    for attempt in [attempt for attempt in known.looked if attempt[0] == number]:
+        known.looked[attempt] = replace(known.looked[attempt], complete=False)
 
 
 def _has_pod(known: Known, job: JobSeen) -> bool:

@@ -160,6 +160,8 @@ class Worker:
 
     def _read(self, known: Known, memory: Memory) -> None:
         if memory.generation == known.seen.generation:
+            if known.study is not None and known.study.labels != known.seen.labels:
+                known.study = replace(known.study, labels=known.seen.labels)
             return
         known.study, memory.problem, known.invalid = read_study(
             known.seen, service_accounts=self._service_accounts(known.key[0])
@@ -260,13 +262,15 @@ class Worker:
 def _without_haste(
     actions: Sequence[Action], trials: Sequence[Trial], now: float
 ) -> tuple[tuple[Action, ...], float | None]:
-    """Leaves out that a trial has just begun to run: nothing depends on it, and a short trial's end says it too."""
+    """Leaves out that a trial has just begun to run, or to wait in a queue: nothing depends on it, and what soon comes
+    after says it too."""
     kept: list[Action] = []
     later: float | None = None
     restarted = {action.trial for action in actions if isinstance(action, StartRun)}
     for action in actions:
         if isinstance(action, RecordAttempt) and action.trial not in restarted and _only_begun(action, trials):
-            left = (action.started_at or 0.0) + RUNNING_RECORDED_AFTER - now
+            since = action.started_at if action.state is TrialState.RUNNING else trials[action.trial].created_at
+            left = (since or 0.0) + RUNNING_RECORDED_AFTER - now
             if 0 < left <= RUNNING_RECORDED_AFTER + 1:
                 later = left if later is None else min(later, left)
                 continue
@@ -277,7 +281,8 @@ def _without_haste(
 def _only_begun(action: RecordAttempt, trials: Sequence[Trial]) -> bool:
     """It says nothing of what a trial has reached."""
     trial = trials[action.trial]
-    return action.state is TrialState.RUNNING and action.rungs == trial.rungs and action.replicates == trial.replicates
+    begun = action.state is TrialState.RUNNING or (action.state is TrialState.QUEUED and action.started_at is None)
+    return begun and action.rungs == trial.rungs and action.replicates == trial.replicates
 
 
 def climbs(actions: Sequence[Action], trials: Sequence[Trial]) -> list[Event]:

@@ -22,6 +22,7 @@ from tuning_operator.core.lifecycle import (
     values_due,
 )
 from tuning_operator.core.model import (
+    QUEUED,
     Action,
     RecordAttempt,
     RecordResult,
@@ -161,6 +162,8 @@ class Desk:
             self._climb(each)
         elif run.state is RunState.ENDED:
             self._ended(each, run)
+        elif run.state is RunState.WAITING and run.reason == QUEUED:
+            self._held_back(each, run)
         elif run.state is RunState.RUNNING and self._overdue(run):
             self.stop(each, timed_out(self.spec, run))
         elif run.state is RunState.RUNNING and (still := plateau(each.trial, run, self.spec, now=self.now)) is not None:
@@ -176,6 +179,21 @@ class Desk:
             each = self.opens[trial.number] = replace(each, trial=trial)
             if not self._about_to_stop(each, run):
                 self._climb(each)
+
+    def _held_back(self, each: Open, run: Run) -> None:
+        """A queue holds its Job, from the beginning or again. The attempt goes on from its checkpoint once it may run,
+        so this counts against nothing; what it cost is recorded together with its being queued, and never again.
+        """
+        if run.started_at is None and each.trial.attempt == 0 and not each.trial.accelerator_seconds:
+            run = replace(run, started_at=each.trial.started_at)  # it ran, and nothing else is left of that
+        waiting = replace(run, started_at=None, ended_at=None)
+        if each.trial.recorded_state is TrialState.QUEUED:
+            self.opens[each.trial.number] = replace(each, run=waiting)
+            return
+        after = self._climb(replace(each, run=run))
+        if after is not None:
+            trial = replace(self._spent(after.trial, run), attempt=run.attempt, recorded_state=TrialState.QUEUED)
+            self.opens[trial.number] = replace(after, trial=self._known(trial), run=waiting)
 
     def _vanished(self, each: Open) -> Run:
         """Of later attempts not even the start is known; they cost nothing, rather than days that the operator was

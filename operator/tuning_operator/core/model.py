@@ -29,6 +29,7 @@ What `act` promises:
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from tuning_operator.api.study import StudySpec
 from tuning_operator.api.trial import Role, TrialState
@@ -47,6 +48,7 @@ class Study:
     spec: StudySpec
     created_at: float
     deleting: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,11 @@ class Trial:
     result: Result | None = None
     recorded_state: TrialState = TrialState.PENDING
     """What the trial's status says now, so that an unchanged state is not written again."""
+
+
+QUEUED: Final = "Queued"
+"""Reason of a waiting run whose Job a queue (Kueue) holds back. With `ended_at` and `started_at` it has run before, in
+the same attempt, and its place was taken back."""
 
 
 class RunState(StrEnum):

@@ -11,11 +11,11 @@ from typing import Final
 
 from tuning_operator.api.study import StudySpec
 from tuning_operator.core.lifecycle import failed_to_start
-from tuning_operator.core.model import Run, RunState, StartProblem
+from tuning_operator.core.model import QUEUED, Run, RunState, StartProblem
 from tuning_operator.core.view import Open
 
 QUOTA_EXCEEDED: Final = "QuotaExceeded"
-HELD: Final = frozenset({"Unschedulable", "Queued"})
+HELD: Final = frozenset({"Unschedulable", QUEUED})
 """No node has room, or a queue (Kueue) holds the Job back."""
 PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable"})
 """Registries have bad moments: these get a minute."""

@@ -46,7 +46,7 @@ def raw_trial(number: int, *, version: int = 1, owner: str = UID, **status: Any)
 
 
 def raw_job(number: int = 0, attempt: int = 0, *, version: int = 1, **changes: Any) -> Object:
-    """`deleting`, `condition` and `reason` change it."""
+    """`deleting`, `condition`, `reason`, `began` and `suspended` (both times) change it."""
     metadata: Object = {
         "namespace": "ns", "name": f"digits-{number}-{attempt}", "uid": f"job-{number}-{attempt}",
         "resourceVersion": str(version), "creationTimestamp": MOMENT, "labels": _labels(number, attempt),
@@ -57,7 +57,11 @@ def raw_job(number: int = 0, attempt: int = 0, *, version: int = 1, **changes: A
     conditions = []
     if "condition" in changes:
         conditions = [{"type": changes["condition"], "status": "True", "reason": changes.get("reason", "")}]
-    return {"metadata": metadata, "spec": {}, "status": {"conditions": conditions}}
+    spec, status = {}, {"conditions": conditions, "startTime": changes.get("began", MOMENT)}
+    if "suspended" in changes:
+        held = {"type": "Suspended", "status": "True", "lastTransitionTime": changes["suspended"]}
+        spec, status = {"suspend": True}, {"conditions": [*conditions, held]}
+    return {"metadata": metadata, "spec": spec, "status": status}
 
 
 def raw_pod(number: int = 0, attempt: int = 0, *, version: int = 1, **changes: Any) -> Object:

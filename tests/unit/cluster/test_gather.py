@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cluster.builders import (
+    MOMENT,
     UID,
     a_study,
     raw_job,
@@ -19,10 +20,11 @@ from tests.unit.cluster.builders import (
 from tuning_operator.cluster.gather import gather, holes, runs_of
 from tuning_operator.cluster.seen import job_seen, pod_seen, study_seen, trial_seen
 from tuning_operator.cluster.store import Known, Store
-from tuning_operator.core.model import Run, RunState
+from tuning_operator.core.model import QUEUED, Run, RunState
 from tuning_operator.search.types import Suggestion
 from tuning_operator.search.warmstart import Learned
 
+LATER = "2026-01-31T12:00:05Z"
 REPORT = '{"v":1,"step":3,"final":{"loss":0.5},"done":true}'
 
 
@@ -119,10 +121,64 @@ NO_NODE = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"
             id="too long, says the Job",
         ),
         pytest.param(
-            raw_job(),
+            raw_job(condition="FailureTarget", reason="BackoffLimitExceeded"),
             raw_pod(phase="Failed", state=terminated(143), deleting=True),
             {"state": ENDED, "disrupted": True},
             id="deleted by hand",
+        ),
+        pytest.param(
+            raw_job(),
+            raw_pod(phase="Failed", state=terminated(143), deleting=True),
+            {"state": STOPPING},
+            id="deleted, and the Job has not yet said by whom",
+        ),
+        pytest.param(
+            raw_job(suspended=MOMENT),
+            None,
+            {"state": WAITING, "reason": QUEUED, "started_at": None},
+            id="a Job that a queue holds waits",
+        ),
+        pytest.param(
+            raw_job(suspended=MOMENT),
+            raw_pod(phase="Running", state=UP),
+            {"state": STOPPING},
+            id="its place is taken back, and its pod still runs",
+        ),
+        pytest.param(
+            raw_job(suspended=MOMENT),
+            raw_pod(phase="Failed", state=terminated(143), deleting=True),
+            {"state": WAITING, "reason": QUEUED, "disrupted": False, "exit_code": None},
+            id="its place is taken back: it waits again",
+        ),
+        pytest.param(
+            raw_job(began=LATER),
+            raw_pod(phase="Failed", state=terminated(137), deleting=True),
+            {"state": WAITING, "reason": QUEUED, "disrupted": False},
+            id="let run again, and its next pod is not there yet",
+        ),
+        pytest.param(
+            raw_job(suspended=MOMENT),
+            raw_pod(phase="Succeeded", state=terminated(0), deleting=True),
+            {"state": ENDED, "exit_code": 0},
+            id="done in the moment in which its place was taken back",
+        ),
+        pytest.param(
+            raw_job(suspended=MOMENT),
+            raw_pod(phase="Failed", state=terminated(43), deleting=True),
+            {"state": ENDED, "exit_code": 43},
+            id="out of memory in the moment in which its place was taken back",
+        ),
+        pytest.param(
+            raw_job(suspended=MOMENT),
+            raw_pod(phase="Failed", state=terminated(143), deleting=True, conditions=LOST),
+            {"state": ENDED, "disrupted": True},
+            id="evicted while its place was taken back is lost",
+        ),
+        pytest.param(
+            raw_job(suspended=MOMENT, deleting=True),
+            raw_pod(phase="Failed", state=terminated(143), deleting=True),
+            {"state": ENDED, "disrupted": True},
+            id="a suspended Job that is deleted comes to its end",
         ),
         pytest.param(
             raw_job(condition="Failed", reason="BackoffLimitExceeded"),

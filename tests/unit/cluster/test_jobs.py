@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tuning_operator.core.naming import job_name, trial_name
 from tuning_operator.core.templates import TemplateError, fill, merged
 from tuning_operator.search.types import Suggestion
 
+QUEUE, PRIORITY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
 SETTINGS = JobSettings("trainer:1")
 OWNER = owner_reference("TuningTrial", name="t", uid="trial-uid")
 PARAMETERS: dict[str, Any] = {"lr": 0.01, "optimizer.name": "sgd", "gpus": 2, "flag": True, "note": "$(HOME) costs $5"}
@@ -42,6 +44,24 @@ def pod_of(job: dict[str, Any]) -> dict[str, Any]:
 
 def env_of(job: dict[str, Any], container: int = 0) -> dict[str, str]:
     return {entry["name"]: entry["value"] for entry in pod_of(job)["containers"][container]["env"]}
+
+
+def test_queue_and_priority_come_from_the_study_or_from_the_template() -> None:
+    study = replace(templated(), labels={QUEUE: "team", PRIORITY: "low", "app": "x"})
+    job = a_job(study)
+    assert {name: job["metadata"]["labels"].get(name) for name in (QUEUE, PRIORITY)} == {QUEUE: "team", PRIORITY: "low"}
+    assert "app" not in job["metadata"]["labels"]
+    assert "suspend" not in job["spec"]
+    assert QUEUE not in job["spec"]["template"]["metadata"]["labels"]
+    study.spec.trial.template.update(metadata={"labels": {QUEUE: "mine"}})  # type: ignore[union-attr]
+    assert a_job(study)["metadata"]["labels"][QUEUE] == "mine"
+
+
+def test_an_exit_code_fails_no_job_that_is_suspended() -> None:
+    """A failed pod fails its Job by the backoff limit; a rule on exit codes would match a suspended Job's pods, too."""
+    spec = a_job(templated())["spec"]
+    assert spec["backoffLimit"] == 0
+    assert not any("onExitCodes" in rule for rule in spec["podFailurePolicy"]["rules"])
 
 
 def test_names_owner_and_labels_are_ours_whatever_the_template_says() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.unit.cluster.builders import raw_job, raw_pod, raw_study, raw_trial, terminated
 from tuning_operator.cluster.seen import JobSeen, PodSeen, TrialSeen, job_seen, pod_seen, study_seen, trial_seen
-from tuning_operator.cluster.store import Known, Store
+from tuning_operator.cluster.store import Known, Looked, Store
 
 KEY = ("ns", "digits")
 RESULT = {"state": "Succeeded", "reason": "Completed", "values": {"loss": 0.5}}
@@ -132,3 +132,17 @@ def test_a_deleted_study_is_forgotten_unless_it_was_another_one() -> None:
     assert store.get(KEY) is not None
     store.remove(study_seen(raw_study(version=9)), at=1.0)
     assert store.get(KEY) is None
+
+
+def test_a_trial_that_is_queued_again_begins_anew_with_its_next_pod() -> None:
+    store = a_store()
+    for seen in (trial(0, state="Running"), job(suspended="2026-01-31T12:00:00Z"), pod(version=3, phase="Running")):
+        store.put(seen)
+    store.remove(pod(version=4, phase="Failed", state=terminated(143), deleting=True), at=1.0)
+    of(store).looked[0, 0] = Looked(complete=True)
+    assert of(store).pods
+
+    store.put(trial(0, version=5, state="Queued"))
+
+    assert not of(store).pods
+    assert not of(store).looked[0, 0].complete
