@@ -135,7 +135,9 @@ def test_a_place_that_is_taken_back_is_a_pause_and_no_failure(
     (trial,) = trials(plane, namespace, LONG)
     status = trial["status"]
     assert (status["attempt"], status["retries"], status["disruptions"]) == (0, 0, 0)
-    assert GPUS * (SECONDS - 3) <= status["acceleratorSeconds"] <= GPUS * (SECONDS + WAIT - 1), "time in the queue is free"
+    assert GPUS * (SECONDS - 3) <= status["acceleratorSeconds"] <= GPUS * (SECONDS + WAIT - 1), (
+        "time in the queue is free"
+    )
     assert [each["metadata"]["uid"] for each in jobs(plane, namespace)] == [job["metadata"]["uid"]]
     promises_kept(plane, namespace, LONG)
     assert writes_to_jobs(plane, namespace) == ["create"]

@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
+from tuning_operator.api import names
 from tuning_operator.api.base import Resource
 
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 Object = dict[str, Any]
 
 
@@ -72,7 +72,7 @@ def violation(job: Object, rules: Rules, *, namespace: str) -> str | None:
         ("images", str(each.get("image", "")), rules.images) for each in _containers(pod)
     ]
     checks += [("volumes", kind, rules.volumes) for kind in _volume_kinds(pod)]
-    queue = (job["metadata"].get("labels") or {}).get(QUEUE_LABEL, "")
+    queue = (job["metadata"].get("labels") or {}).get(names.LABEL_QUEUE, "")
     checks.append(("queues", queue, rules.queues))
     for field, value, allowed in checks:
         if allowed is not None and not any(fnmatchcase(value, pattern) for pattern in allowed):
