@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tuning_operator.api.sources import read_at_the_end
 from tuning_operator.api.trial import Role
-from tuning_operator.cluster.seen import JobSeen, PodSeen
+from tuning_operator.cluster.seen import CLAIMS, JobSeen, PodSeen
 from tuning_operator.cluster.store import Attempt, Known, Looked
 from tuning_operator.cluster.together import together
 from tuning_operator.core.model import QUEUED, Run, RunState, Snapshot, Study, Trial
@@ -85,8 +85,20 @@ def runs_of(known: Known, *, late: bool = False) -> dict[Attempt, Run]:
         looked = known.looked.get(attempt, Looked())
         if late and found is not None and not looked.complete and _to_be_read(found):
             run = replace(run, reading=True)
+        if found is not None and known.study is not None:
+            run = replace(run, accelerators=_accelerators(found, job, known.study.spec.trial.accelerator.resource))
         runs[attempt] = _with_values(run, looked)
     return runs
+
+
+def _accelerators(pod: PodSeen, job: JobSeen | None, resource: str) -> int | None:
+    """What the trial's pods hold of that vendor's devices, whole ones or parts (MIG), and by claims."""
+    domain, slash, _ = resource.partition("/")
+    if not slash:
+        return None  # a resource of Kubernetes itself, whose amounts are no numbers of devices
+    domain += slash
+    each = sum(count for name, count in pod.devices if name == CLAIMS or name.startswith(domain))
+    return each * (1 if job is None else job.workers)
 
 
 def _to_be_read(pod: PodSeen) -> bool:

@@ -25,6 +25,7 @@ _NORMAL_WAITING: Final = {"", "ContainerCreating", "PodInitializing"}
 _MEANINGLESS: Final = {"Error", "Completed"}
 _LOST_REASONS: Final = {"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting", "UnexpectedAdmissionError"}
 _MESSAGE_MAX: Final = 1000
+CLAIMS: Final = ""
 SIDECAR: Final = "tuning-sidecar"
 """The init container that leaves a report for a trial that leaves none."""
 
@@ -105,6 +106,8 @@ class PodSeen:
     report: Report | None = None
     looked_at: float | None = None
     """When the values of the report were seen, where a sidecar looked at them."""
+    devices: tuple[tuple[str, int], ...] = ()
+    """Extended resources that it holds, by name; claims of devices (DRA) under the name `CLAIMS`."""
 
 
 Seen = StudySeen | TrialSeen | JobSeen | PodSeen
@@ -206,6 +209,7 @@ def pod_seen(raw: Object) -> PodSeen | None:
         "deleting": "deletionTimestamp" in metadata,
         "started_at": unix(begun.get("startedAt")),
         "container": next((str(each.get("name") or "") for each in spec.get("containers") or ()), ""),
+        "devices": _devices(spec),
     }
     if phase in ("Succeeded", "Failed"):
         return PodSeen(**common, **_ended(status, states, failed=phase == "Failed"))
@@ -323,6 +327,18 @@ def _left_by(status: Object, name: str) -> str:
             ends = [state["terminated"] for state in states if state.get("terminated")]
             return next((str(end["message"]) for end in ends if end.get("message")), "")
     return ""
+
+
+def _devices(spec: Object) -> tuple[tuple[str, int], ...]:
+    """What has a domain in its name is an extended resource, which comes in whole numbers."""
+    held: dict[str, int] = {}
+    for container in spec.get("containers") or ():
+        for name, amount in ((container.get("resources") or {}).get("limits") or {}).items():
+            if "/" in name and str(amount).isdecimal():
+                held[name] = held.get(name, 0) + int(amount)
+    if spec.get("resourceClaims"):
+        held[CLAIMS] = len(spec["resourceClaims"])
+    return tuple(sorted(held.items()))
 
 
 def _waiting(status: Object, states: Sequence[Object]) -> tuple[str, str]:

@@ -197,10 +197,11 @@ def _requeue_after(
     if hindered.look_again_at is not None:
         times.append(hindered.look_again_at)
     if end is None:
-        running = sum(
-            each.live and each.run is not None and each.run.started_at is not None for each in desk.opens.values()
+        spending = sum(
+            accelerators(desk.spec, each.run)
+            for each in desk.opens.values()
+            if each.live and each.run is not None and each.run.started_at is not None
         )
-        spending = running * accelerators(desk.spec)
         limit = next_limit(desk.spec, tally, now=desk.now, spending=spending, live_seconds=search.live_seconds)
         if limit is not None:
             times.append(limit)

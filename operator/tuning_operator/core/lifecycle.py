@@ -148,10 +148,13 @@ def accelerator_seconds(spec: StudySpec, run: Run, until: float) -> float:
     if run.started_at is None:
         return 0.0
     end = run.ended_at if run.ended_at is not None else until
-    return accelerators(spec) * max(0.0, end - run.started_at)
+    return accelerators(spec, run) * max(0.0, end - run.started_at)
 
 
-def accelerators(spec: StudySpec) -> int:
+def accelerators(spec: StudySpec, run: Run | None = None) -> int:
+    """Of one trial; what is seen of a run comes before what the study says, as parameters may choose it."""
+    if run is not None and run.accelerators is not None:
+        return run.accelerators
     return spec.trial.accelerator.count * spec.trial.workers
 
 

@@ -164,6 +164,8 @@ class Run:
     """When its values were last seen by looking at it; None where it told them itself."""
     trouble: str = ""
     """Why the last look at its values brought none, for a person."""
+    accelerators: int | None = None
+    """How many it holds, where that is seen; None: as many as the study says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,36 @@ def test_the_report_comes_from_the_termination_message() -> None:
     assert run.started_at == run.ended_at == run.created_at
 
 
+HELD: dict[str, tuple[dict[str, Any], int]] = {
+    "nothing": ({}, 0),
+    "whole devices": ({"nvidia.com/gpu": "4", "memory": "8Gi"}, 4),
+    "parts of one": ({"nvidia.com/mig-1g.10gb": 2, "nvidia.com/mig-3g.40gb": "1"}, 3),
+    "what is not an accelerator": ({"rdma/hca": "8", "nvidia.com/gpu": "1"}, 1),
+}
+
+
+@pytest.mark.parametrize(("limits", "want"), HELD.values(), ids=HELD)
+def test_accelerators_are_counted_on_the_pod(limits: dict[str, Any], want: int) -> None:
+    pod = raw_pod(phase="Running", state=UP)
+    pod["spec"]["containers"][0]["resources"] = {"limits": limits}
+    found = known(raw_trial(0), raw_job(), pod)
+    found.study = a_study()
+    (run,) = runs_of(found).values()
+    assert run.accelerators == want
+
+
+def test_a_claimed_device_is_an_accelerator_and_each_worker_has_its_own() -> None:
+    pod = raw_pod(phase="Running", state=UP)
+    pod["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]
+    pod["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"] = "0"
+    job = raw_job()
+    job["spec"]["completions"] = 3
+    found = known(raw_trial(0), job, pod)
+    found.study = a_study()
+    (run,) = runs_of(found).values()
+    assert run.accelerators == 3
+
+
 def test_a_pod_of_a_former_job_of_that_name_does_not_count() -> None:
     job = raw_job()
     job["metadata"]["uid"] = "another"

@@ -66,6 +66,17 @@ def test_a_place_that_is_taken_back_is_a_pause_in_the_same_attempt() -> None:
     assert scene.plan().status["acceleratorSeconds"] == 60.0
 
 
+def test_what_is_seen_of_the_accelerators_comes_before_what_the_study_says() -> None:
+    seen = held(ran=(10, 40), state=TrialState.RUNNING, started_at=T0 + 10)
+
+    def of(number: int) -> tuple[Trial, tuple[Run, ...]]:
+        trial, (run,) = seen(number)
+        return trial, (replace(run, accelerators=4),)
+
+    plan = a_study(trial__accelerator={"count": 1}, limits__parallel=1).with_trials(of).plan()
+    assert record(plan).accelerator_seconds == 120.0
+
+
 def test_what_it_cost_is_counted_once() -> None:
     spec = {"trial__accelerator": {"count": 2}, "limits__parallel": 1}
     again = held(ran=(10, 40), state=TrialState.QUEUED, accelerator_seconds=60.0, started_at=T0 + 10)
