@@ -198,3 +198,8 @@ def test_what_cannot_be_private_is_said_before_the_training(
 def test_settings_without_effect_are_refused() -> None:
     with pytest.raises(SettingError, match="privacy has no effect without noise or max_epsilon"):
         a_config(clip=2.0)
+
+
+def test_a_whole_dump_of_the_settings_is_read_again() -> None:
+    for config in (a_config({"data": "iris"}), private(noise=1.0, clip=0.5)):
+        assert TrainerConfig.model_validate(config.model_dump(mode="json")) == config

@@ -177,7 +177,7 @@ def test_factorisation_beats_biases_alone(rated: Path) -> None:
     pairs = np.stack([lines.users, lines.items], axis=1)
     baseline = Ridge(alpha=1.0).fit(encoder.fit_transform(pairs[parts.train]), lines.ratings[parts.train])
     error = baseline.predict(encoder.transform(pairs[parts.validation])) - lines.ratings[parts.validation]
-    assert found.keys() == {"train_loss", "val_loss", "val_rmse", "val_mae"}
+    assert {"train_loss", "val_loss", "val_rmse", "val_mae"} <= found.keys()
     assert found["val_rmse"] < float(np.sqrt((error**2).mean())) - 0.05
     assert found["val_mae"] < found["val_rmse"]
 

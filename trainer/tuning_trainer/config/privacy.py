@@ -45,6 +45,8 @@ class Privacy(Section):
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Privacy:
-        if not self.wanted and self.model_fields_set - {"noise", "max_epsilon"}:
+        fields = type(self).model_fields
+        # What differs from its default, not what was written: a whole dump of the settings can be read again.
+        if not self.wanted and any(getattr(self, name) != field.default for name, field in fields.items()):
             raise ValueError("privacy has no effect without noise or max_epsilon; set one of them")
         return self
