@@ -133,13 +133,17 @@ class _Reader:
     def _spec(self, at: float, name: str, change: Object) -> SpecSet:
         spec = _merged(self.specs.get(name, {}), change)
         self.specs[name] = spec
-        objectives, limits = spec["objectives"], spec.get("limits", {})
-        maximize = objectives[0]["goal"] == "Maximize"
-        decided_later = len(objectives) > 1 or "confirm" in spec.get("final", {})
-        metric = "" if decided_later else objectives[0]["metric"]
-        return SpecSet(
-            at, name, limits.get("parallel", 1) + limits.get("queued", 0), limits.get("trials"), metric, maximize
-        )
+        return spec_set(at, name, spec)
+
+
+def spec_set(at: float, study: str, spec: Object) -> SpecSet:
+    """What a spec allows, and what its best is judged by."""
+    objectives, limits = spec["objectives"], spec.get("limits", {})
+    maximize = objectives[0]["goal"] == "Maximize"
+    decided_later = len(objectives) > 1 or "confirm" in spec.get("final", {})
+    metric = "" if decided_later else objectives[0]["metric"]
+    parallel = limits.get("parallel", 1) + limits.get("queued", 0)
+    return SpecSet(at, study, parallel, limits.get("trials"), metric, maximize)
 
 
 def _merged(base: Object, over: Object) -> Object:

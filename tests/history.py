@@ -74,6 +74,8 @@ class TrialVanished:
     at: float
     study: str
     trial: int
+    by_hand: bool = False
+    """A person did it; the trial is as if it had never been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ class _Study:
     live: set[tuple[int, int]] = field(default_factory=set)
     status_best: int | None = None
     deleted: bool = False
+    tampered: dict[int, float] = field(default_factory=dict)
+    """When a person last deleted that trial."""
 
     def most(self, at: float, lag: float, name: str) -> float:
         """The most generous limit in force since `at - lag`: a plan may be carried out a moment after an edit."""
@@ -254,8 +258,7 @@ class _Checker:
             case TrialRecorded():
                 self.trial_recorded(fact)
             case TrialVanished():
-                if not self.study(fact.study).deleted:
-                    self.fail("P3", fact.at, f"trial {fact.trial} disappeared")
+                self.trial_vanished(fact)
             case RunCreated():
                 self.run_created(fact)
             case RunGone():
@@ -286,6 +289,16 @@ class _Checker:
         study.finals += fact.final
         if fact.final and study.finals > 1:
             self.fail("P2", fact.at, f"trial {fact.trial} is a second final run")
+
+    def trial_vanished(self, fact: TrialVanished) -> None:
+        study = self.study(fact.study)
+        if not fact.by_hand:
+            if not study.deleted:
+                self.fail("P3", fact.at, f"trial {fact.trial} disappeared")
+            return
+        study.tampered[fact.trial] = fact.at
+        for known in (study.created, study.results, study.attempts, study.states, study.rungs, study.replicates):
+            known.pop(fact.trial, None)
 
     def trial_recorded(self, fact: TrialRecorded) -> None:
         study = self.study(fact.study)
@@ -324,7 +337,7 @@ class _Checker:
         self.wrote(fact.at, fact.by, f"the Job of trial {fact.trial}, attempt {fact.attempt}")
         if study.deleted:
             return  # P6 looks at what is left
-        if fact.trial not in study.created:
+        if fact.trial not in study.created and not self.just_tampered(study, fact.at, fact.trial):
             self.fail("P7", fact.at, f"a Job for trial {fact.trial}, which does not exist")
         if fact.trial in study.results:
             self.fail("P1", fact.at, f"a Job for trial {fact.trial}, which has its result")
@@ -342,10 +355,14 @@ class _Checker:
         study = self.study(fact.study)
         self.wrote(fact.at, fact.by, "the study's status")
         study.status_best = fact.best
-        if study.judged and fact.best != study.best():
+        if study.judged and fact.best != study.best() and not self.just_tampered(study, fact.at, *study.tampered):
             self.fail(
                 "P4", fact.at, f"status.best is trial {fact.best}, the best of the ledger is trial {study.best()}"
             )
+
+    def just_tampered(self, study: _Study, at: float, *trials: int) -> bool:
+        """What was decided before a person deleted the trial may be carried out a moment after it."""
+        return any(at - study.tampered.get(trial, float("-inf")) < self.edit_lag for trial in trials)
 
     def rests(self, fact: Rests) -> None:
         study = self.study(fact.study)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class OperatorProcess:
         kubeconfig: Path | None = None,
         lease_namespace: str = "default",
         extra: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_ports(1)[0]
         self.log = cluster.directory / f"{name}-{self.port}.log"
@@ -41,7 +42,7 @@ class OperatorProcess:
             f"--kubeconfig={kubeconfig or cluster.kubeconfig}", f"--lease-namespace={lease_namespace}",
             f"--metrics-port={self.port}", *[f"--namespace={each}" for each in namespaces], *extra,
         ]  # fmt: skip
-        self.process = Process(name, command, log=self.log, cwd=ROOT)
+        self.process = Process(name, command, log=self.log, cwd=ROOT, env=env)
 
     def start(self) -> OperatorProcess:
         self.process.start()

@@ -34,7 +34,8 @@ class Options:
     address: str = LOOPBACK
     service_network: str = "10.0.0.0/24"
     service_address: str = "10.0.0.1"
-    audit: str = "Metadata"  # or Request: with the bodies that clients sent
+    audit: str = "Metadata"
+    """Or Request: with the bodies that clients sent; or Responses: writes also with the answers."""
     controller_qps: int = 200
     controller_burst: int = 300
     job_syncs: int = 20
@@ -56,7 +57,7 @@ class ControlPlane(Cluster):
         admin = self.ca.client("admin", user="admin", groups=["system:masters"])
         server = f"https://{self.options.address}:{self._port}"
         super().__init__(Access(server, self.ca.pair.cert, admin.cert, admin.key), directory)
-        self._etcd = f"http://{LOOPBACK}:{etcd}"
+        self.etcd = f"http://{LOOPBACK}:{etcd}"
         self._define("etcd", *self._etcd_args(peer))
         self._define("kube-apiserver", *self._apiserver_args())
         self._define("kube-controller-manager", *self._controller_args())
@@ -79,7 +80,7 @@ class ControlPlane(Cluster):
 
     def wait_ready(self, timeout: float = 60) -> None:
         """Wait until the API server says that it is ready."""
-        self.component("kube-apiserver").wait_until(self._ready, timeout=timeout)
+        self.component("kube-apiserver").wait_until(self.ready, timeout=timeout)
 
     def user_access(self, user: str, *groups: str) -> Access:
         pair = self.ca.client(self._file(user).stem, user=user, groups=groups)
@@ -113,7 +114,7 @@ class ControlPlane(Cluster):
     def _start(self) -> None:
         etcd = self.component("etcd")
         etcd.start()
-        etcd.wait_until(lambda: _answers(self._etcd), interval=0.02)
+        etcd.wait_until(lambda: _answers(self.etcd), interval=0.02)
         self.component("kube-apiserver").start()
         self.wait_ready()
         self.component("kube-controller-manager").start()
@@ -121,7 +122,8 @@ class ControlPlane(Cluster):
         manager = self.component("kube-controller-manager")
         manager.wait_until(lambda: self.client.find("serviceaccounts", "default", "default") is not None)
 
-    def _ready(self) -> bool:
+    def ready(self) -> bool:
+        """Whether the API server says that it is."""
         # A client of its own: a pooled connection to a server that was killed would be a lie.
         try:
             Client(self.access, timeout=5).request("GET", "/readyz")
@@ -136,7 +138,7 @@ class ControlPlane(Cluster):
     def _etcd_args(self, peer: int) -> tuple[str, ...]:
         return (
             f"--data-dir={self.directory / 'etcd'}",
-            f"--listen-client-url={self._etcd}",
+            f"--listen-client-url={self.etcd}",
             f"--listen-peer-url=http://{LOOPBACK}:{peer}",
         )
 
@@ -153,14 +155,14 @@ class ControlPlane(Cluster):
                     "apiVersion": "audit.k8s.io/v1",
                     "kind": "Policy",
                     "omitStages": ["RequestReceived", "ResponseStarted"],
-                    "rules": [{"level": options.audit}],
+                    "rules": _audit_rules(options.audit),
                 }
             )
         )
         # The kubernetes Service can have no endpoint on loopback; without a real node nobody needs one.
         reconciler = "none" if options.address.startswith("127.") else "lease"
         return (
-            f"--etcd-servers={self._etcd}",
+            f"--etcd-servers={self.etcd}",
             f"--bind-address={options.address}",
             f"--advertise-address={options.address}",
             f"--endpoint-reconciler-type={reconciler}",
@@ -211,6 +213,13 @@ class ControlPlane(Cluster):
         pair = self.ca.client(name, user=f"system:{name}")
         access = Access(self.server, self.ca.pair.cert, pair.cert, pair.key)
         return write_kubeconfig(self.directory / f"{name}.kubeconfig", access)
+
+
+def _audit_rules(level: str) -> list[Object]:
+    if level != "Responses":
+        return [{"level": level}]
+    writes = {"level": "RequestResponse", "verbs": ["create", "update", "patch", "delete"], "omitManagedFields": True}
+    return [writes, {"level": "Metadata"}]
 
 
 def free_ports(count: int, address: str = LOOPBACK) -> list[int]:

@@ -111,3 +111,12 @@ def test_it_sees(case: str) -> None:
 
 def test_a_plan_made_before_an_edit_may_still_be_carried_out() -> None:
     assert not check([spec(), created(0), run(0), spec(10, parallel=1), created(1, 12), run(1, 0, 12)])
+
+
+def test_a_trial_that_a_person_deleted_may_be_made_again() -> None:
+    ledger = [spec(), created(0), run(0), gone(0), result(0, GOOD), created(1), run(1), gone(1), result(1, BETTER)]
+    deleted = TrialVanished(3, "s", 1, by_hand=True)
+    again = [created(1, 4), run(1, at=4), gone(1, at=5), result(1, GOOD, at=5), StatusWritten(9, "op", "s", 0)]
+
+    assert not check([*ledger, deleted, *again])
+    assert [broken.promise for broken in check([*ledger, TrialVanished(3, "s", 1), *again])] == ["P3", "P7", "P1", "P3"]

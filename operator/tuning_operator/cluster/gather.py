@@ -110,7 +110,8 @@ def _with_values(run: Run, looked: Looked) -> Run:
     """What was seen counts where there are no last words, and for rungs that these leave out."""
     seen = looked.report
     if run.report is None:
-        return replace(run, report=seen, looked_at=looked.at, trouble=looked.trouble)
+        unread = run.unread and seen is None
+        return replace(run, report=seen, unread=unread, looked_at=looked.at, trouble=looked.trouble)
     if seen is None or seen.rungs.keys() <= run.report.rungs.keys():
         return run
     return replace(run, report=replace(run.report, rungs={**seen.rungs, **run.report.rungs}))
@@ -184,6 +185,7 @@ def _of_job(job: JobSeen, refused: Mapping[str, tuple[str, str]]) -> Run:
             exit_code=0,
             ended_at=job.ended_at,
             message="its pod is gone; only its Job says that it was done",
+            unread=True,
         )
     if job.ended:
         overtime = job.reason == "DeadlineExceeded"

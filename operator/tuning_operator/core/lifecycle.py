@@ -22,6 +22,8 @@ down.
 """
 BOUND_STARTS_MAX: Final = 2
 """Where parameters are bound to the Job, they may keep the command from starting: then others get their turn."""
+UNREAD_SECONDS: Final = 30.0
+"""How long a pod of which only its Job's end is known may still be on its way to be seen."""
 COMPLETED: Final = "Completed"
 PLATEAU: Final = "Plateau"
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
@@ -69,6 +71,9 @@ def judge(trial: Trial, run: Run, spec: StudySpec, *, now: float, proven: bool) 
     if run.reason == "OOMKilled":
         message = f"the kernel killed it for its memory (exit code {code}): {run.message}".removesuffix(": ")
         return _failed(spec, run, "OutOfMemory", message, infeasible=True)
+    if run.unread:
+        until = _end(run) + max(spec.metrics.wait_seconds, UNREAD_SECONDS)
+        return Verdict(wait_until=until) if now < until else _again(trial, run, spec, Again.DISRUPTION)
     if code == exit_codes.DONE and not (run.disrupted and not _done(run.report)):
         return _done_verdict(trial, run, spec, now=now)
     if code == exit_codes.STOPPED and generation_done(spec, trial, run.report):

@@ -160,6 +160,8 @@ class Run:
     reading: bool = False
     """It has ended, and its source of values (a log, a Prometheus server) is still to be asked for the last ones. It is
     judged when that is done, at the latest when `metrics.waitSeconds` are over."""
+    unread: bool = False
+    """It ended well, but its pod was removed before anybody read what it left: its result is lost, not missing."""
     looked_at: float | None = None
     """When its values were last seen by looking at it; None where it told them itself."""
     trouble: str = ""

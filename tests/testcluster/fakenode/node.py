@@ -214,7 +214,7 @@ class Agent:
             message = self._stopped(pod)
             await self._write(pod, status.ended(pod, code=143, reason="Error", message=message, started=started), ENDED)
         path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
-        await self._api.request("DELETE", path, {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}})
+        await self._insist("DELETE", path, {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}})
 
     def _stopped(self, pod: Object) -> str:
         """On SIGTERM a trial saves its checkpoint; its last words."""
@@ -229,15 +229,20 @@ class Agent:
         meta = pod["metadata"]
         path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
         patch = {"metadata": {"uid": meta["uid"]}, "status": body}
-        for _ in range(50):  # as a kubelet does, over a restart of the API server
+        code, answer = await self._insist("PATCH", path, patch, agent=agent, content_type=STRATEGIC)
+        if code >= 300 and code not in (404, 409):
+            print("status write refused:", meta["name"], code, answer.get("message"), flush=True)
+
+    async def _insist(self, method: str, path: str, body: Object, **how: str) -> tuple[int, Object]:
+        """As a kubelet does: over any outage of the API server, and until it knows its rights again after a restart."""
+        while True:
             try:
-                code, answer = await self._api.request("PATCH", path, patch, agent=agent, content_type=STRATEGIC)
+                code, answer = await self._api.request(method, path, body, **how)
             except (aiohttp.ClientError, OSError):
-                await asyncio.sleep(0.2)
-                continue
-            if code >= 300 and code not in (404, 409):
-                print("status write refused:", meta["name"], code, answer.get("message"), flush=True)
-            return
+                code, answer = 0, {}
+            if code not in (0, 403, 429) and code < 500:
+                return code, answer
+            await asyncio.sleep(0.2)
 
     async def _beat(self) -> None:
         ready = {"type": "Ready", "status": "True", "reason": "FakeNode", "lastHeartbeatTime": status.now()}

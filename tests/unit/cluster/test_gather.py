@@ -187,7 +187,10 @@ NO_NODE = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"
             id="a failed Job without a pod lost it",
         ),
         pytest.param(
-            raw_job(condition="Complete"), None, {"state": ENDED, "exit_code": 0}, id="a complete Job without a pod"
+            raw_job(condition="Complete"),
+            None,
+            {"state": ENDED, "exit_code": 0, "unread": True},
+            id="a complete Job without a pod: what it left was not read",
         ),
         pytest.param(
             None, raw_pod(phase="Running", state=UP), {"state": RUNNING}, id="a pod whose Job is not known (any more)"

@@ -169,6 +169,7 @@ def ended(
     reason: str = "",
     message: str = "",
     disrupted: bool = False,
+    unread: bool = False,
     **changes: Any,
 ) -> Described:
     """Its run is over, and nobody has recorded it yet."""
@@ -182,6 +183,7 @@ def ended(
         reason=reason,
         message=message,
         disrupted=disrupted,
+        unread=unread,
         **changes,
     )
 

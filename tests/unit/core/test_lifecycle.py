@@ -61,6 +61,12 @@ RESULTS: dict[str, tuple[Described, str, str, bool]] = {
         "RetriesExhausted",
         False,
     ),
+    "its report was lost once too often": (
+        ended(0, ended=10, unread=True, disruptions=20, attempt=20),
+        "Failed",
+        "TooManyDisruptions",
+        False,
+    ),
     "lost once too often": (
         ended(None, disrupted=True, disruptions=20, attempt=20),
         "Failed",
@@ -79,6 +85,7 @@ ATTEMPTS: dict[str, tuple[Described, int, int]] = {
     "deleted by hand, with exit 0 but not done": (ended(0, disrupted=True, report=a_report(0.5, done=False)), 0, 1),
     "its node is gone, without any word": (ended(None), 0, 1),
     "its Job was deleted by hand while nobody looked": (vanished(), 0, 1),
+    "done, but its pod was removed before anybody read its report": (ended(0, ended=10, unread=True), 0, 1),
 }
 
 
@@ -204,6 +211,13 @@ def test_constraints_make_a_success_infeasible() -> None:
     assert (record.result.state, record.result.reason) == (TrialState.SUCCEEDED, "ConstraintViolated")
     assert record.result.message == "size is 6, more than 5"
     assert plan.status["best"]["number"] == 0
+
+
+def test_a_report_that_nobody_has_read_may_still_be_on_its_way() -> None:
+    plan = a_study(limits__trials=1, metrics={"waitSeconds": 0}).with_trials(ended(0, ended=90, unread=True)).plan()
+
+    assert not plan.actions
+    assert plan.requeue_after == pytest.approx(20)
 
 
 def test_the_final_run_owes_no_objective_but_a_report() -> None:
