@@ -69,5 +69,5 @@ def _fault(rng: random.Random, kind: str, lease: float, short: bool) -> Fault:
         seconds = lease + rng.uniform(0.5, 3.0)
     elif kind.startswith(("freeze", "suspend")):
         seconds = rng.uniform(0.5, 3.0)
-    pause = rng.uniform(0.2, 1.0) if short else rng.choice([rng.uniform(0.1, 1.0), rng.uniform(1.0, 6.0)])
+    pause = rng.uniform(0.1, 0.6) if short else rng.choice([rng.uniform(0.1, 1.0), rng.uniform(1.0, 6.0)])
     return Fault(kind, min(seconds, 1.0) if short and kind not in LONG else seconds, pause, rng.random())
