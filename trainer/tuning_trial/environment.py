@@ -65,11 +65,14 @@ class Environment:
     parent_dir: Path | None = None
     metrics_port: int | None = None
     termination_file: Path | None = None
+    main: bool = True
+    """False in the processes of a trial whose RANK is not 0: what they report goes nowhere."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Environment:
         """Reads the variables of the trial contract. Empty variables count as unset. Raises `VariableError`."""
         trial = environ.get("TUNING_TRIAL") or None
+        main = environ.get("RANK", "0") in ("", "0")
         directory, parent = environ.get("TUNING_CHECKPOINT_DIR"), environ.get("TUNING_PARENT_DIR")
         return cls(
             study=environ.get("TUNING_STUDY") or None,
@@ -85,8 +88,9 @@ class Environment:
             replicate=_integer(environ, "TUNING_REPLICATE"),
             checkpoint_dir=Path(directory) if directory else None,
             parent_dir=Path(parent) if parent else None,
-            metrics_port=_integer(environ, "TUNING_METRICS_PORT"),
-            termination_file=_termination_file(environ, trial),
+            metrics_port=_integer(environ, "TUNING_METRICS_PORT") if main else None,
+            termination_file=_termination_file(environ, trial) if main else None,
+            main=main,
         )
 
 

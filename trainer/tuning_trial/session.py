@@ -39,7 +39,9 @@ class Session:
         self._tracker = Tracker(environment.objectives, environment.fidelity.rungs if environment.fidelity else ())
         self._keep = frozenset(o.metric for o in environment.objectives)
         self._file = TerminationFile(environment.termination_file)
-        self._curve = Curve(environment.checkpoint_dir if environment.trial else None, keep=self._keep)
+        self._curve = Curve(
+            environment.checkpoint_dir if environment.trial and environment.main else None, keep=self._keep
+        )
         self._scratch: Path | None = None
         self._pid = os.getpid()
         self.server: MetricsServer | None = None
@@ -113,6 +115,10 @@ class Session:
         with self._lock:
             self._tracker.done = self._tracker.error is None
             self._write()
+
+    def stopped(self) -> None:
+        """The trial ends before its time, with its state saved, though nobody told this process to stop."""
+        self._interrupted = True
 
     def fail(self, reason: str, message: str) -> int:
         """Records why the trial fails and returns the exit code for it: `sys.exit(fail("Diverged", "the loss is

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from tests.unit.trainer.builders import a_config, a_session, ran
+from tests.unit.trainer.limits import Refuses, limit_memory, unlimited
 from tests.unit.trainer.test_resume import assert_same, train_in_pieces, weights
-from tuning_trainer import models
-
-Refuses = Callable[[int], bool]
-"""Samples of one pass -> whether memory does not suffice for it."""
 
 
 @pytest.fixture
-def memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[Refuses], None]:
-    """Makes the memory for training passes as small as told. It runs out at the end of a pass, when random numbers were
-    drawn and running statistics were changed.
-    """
-    real = models.build
-
-    def limit(refuses: Refuses) -> None:
-        def build(*args: Any, **named: Any) -> nn.Module:
-            module = real(*args, **named)
-
-            def end(module: nn.Module, inputs: tuple[torch.Tensor], outputs: torch.Tensor) -> None:
-                if module.training and refuses(len(outputs)):
-                    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-
-            module.register_forward_hook(end)
-            return module
-
-        monkeypatch.setattr(models, "build", build)
-
-    return limit
+def memory() -> Iterator[Callable[[Refuses], None]]:
+    """Makes the memory for training passes as small as told."""
+    yield limit_memory
+    unlimited()
 
 
 def at_most(samples: int) -> Refuses:

@@ -82,3 +82,11 @@ def test_a_variable_that_cannot_be_read_is_named(name: str, value: str, words: s
 
 def test_an_empty_variable_is_an_unset_one() -> None:
     assert Environment.read({"TUNING_PARAMETERS": "", "TUNING_METRICS_PORT": ""}) == Environment()
+
+
+@pytest.mark.parametrize(("rank", "main"), [("", True), ("0", True), ("3", False)])
+def test_only_the_first_of_several_processes_reports(tmp_path: Path, rank: str, main: bool) -> None:
+    told = {"RANK": rank, "TUNING_METRICS_PORT": "9090", "TUNING_TERMINATION_FILE": str(tmp_path / "report")}
+    environment = Environment.read(told)
+    assert environment.main == main
+    assert (environment.metrics_port is not None, environment.termination_file is not None) == (main, main)

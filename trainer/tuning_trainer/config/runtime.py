@@ -26,6 +26,20 @@ class Runtime(Section):
     """CPU threads of one operation; null: OMP_NUM_THREADS, else the CPUs this process may use, at most 8."""
     deterministic: bool = False
     """Refuse operations that are not deterministic. On the CPU results are repeatable without it."""
+    processes: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
+    """Processes that train together on this machine; `auto`: one for each GPU the trial sees, on the CPU one. Where
+    RANK and WORLD_SIZE are set, as by torchrun, those count. Batches are those of all processes together.
+    """
+    parallel: Literal["auto", "ddp", "fsdp", "local_sgd"] = "auto"
+    """How several processes train one model. ddp: each has the whole model, gradients are averaged; fsdp: each keeps a
+    share of weights, gradients and the optimiser's state; local_sgd: each trains for itself, gradients are averaged
+    within a machine only, and weights every `local_steps` steps. `auto`: fsdp where the model takes more than half of a
+    GPU, else ddp.
+    """
+    local_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 8
+    """For local_sgd: steps between two averages of the weights; they are averaged at the end of each epoch as well."""
+    local_warmup: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    """For local_sgd: first steps in which gradients are averaged as with ddp."""
 
 
 class Checkpoint(Section):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tuning_trainer.data.parts import Part
+from tuning_trainer.engine.world import World
 
 GATHER_BYTES = 256 * 2**20
 """Training parts up to this size are put in order once an epoch; larger ones are indexed batch by batch."""
@@ -30,28 +31,33 @@ class Batches:
         seed: int,
         normalize: Callable[[Tensor], Tensor] | None,
         change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        world: World | None = None,
     ) -> None:
-        """`change` is done at random to each batch, before `normalize`, when it is fetched and no earlier."""
+        """`change` is done at random to each batch, before `normalize`, when it is fetched and no earlier. Of several
+        processes each gets its share of a batch, or any one sample where there are fewer samples than processes.
+        """
         self._part = part
         self._seed = seed
         self._normalize = normalize
         self._change = change
+        self._world = world or World()
         self.sizes = batch_sizes(len(part), batch_size)
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     def epoch(self, epoch: int) -> Callable[[int], tuple[Tensor, Tensor]]:
-        """The batches of `epoch` (from 0) by position: position -> inputs [B, ...] and targets [B]."""
+        """The batches of `epoch` (from 0) by position: position -> inputs [B, ...] and targets [B] of this
+        process."""
         inputs, targets = self._part.inputs, self._part.targets
-        if len(self.sizes) == 1:
+        if len(self.sizes) == 1 and self._world.size == 1:
             fetch: Callable[[int], tuple[Tensor, Tensor]] = lambda position: (inputs, targets)  # noqa: E731
         else:
             order = permutation(len(self._part), seed=self._seed, epoch=epoch).to(inputs.device)
-            if inputs.numel() * inputs.element_size() <= GATHER_BYTES:
+            if inputs.numel() * inputs.element_size() <= GATHER_BYTES and self._world.size == 1:
                 fetch = _ready(torch.split(inputs[order], self.sizes), torch.split(targets[order], self.sizes))
             else:
-                fetch = _gathered(inputs, targets, torch.split(order, self.sizes))
+                fetch = _gathered(inputs, targets, [self._own(rows) for rows in torch.split(order, self.sizes)])
         normalize, change = self._normalize, self._change
         if normalize is None and change is None:
             return fetch
@@ -63,6 +69,10 @@ class Batches:
             return (x if normalize is None else normalize(x)), y
 
         return ready
+
+    def _own(self, rows: Tensor) -> Tensor:
+        own = rows[self._world.share(len(rows))]
+        return own if len(own) else rows[:1]
 
 
 def batch_sizes(count: int, batch_size: int | Literal["full"]) -> list[int]:

@@ -19,12 +19,13 @@ from tuning_trainer.config import SettingError, TrainerConfig
 from tuning_trainer.config.parent import shared
 from tuning_trainer.encryption.key import Key
 from tuning_trainer.encryption.stream import ENDING
+from tuning_trainer.engine import shards
 
 FORMAT = 1
 UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 FREE = (
-    *("train.epochs", "runtime.device", "runtime.threads", "runtime.compile"),
+    *("train.epochs", "runtime.device", "runtime.threads", "runtime.compile", "runtime.processes"),
     *("checkpoint", "export", "measure", "encryption", "data.path", "data.validation_path", "data.test_path"),
 )
 """Settings, by prefix, that may differ between a checkpoint and the trial that goes on from it."""
@@ -38,19 +39,19 @@ class Checkpoints:
         self, directory: Path | None, *, identity: Mapping[str, Any], keep: int, key: Key | None = None
     ) -> None:
         """`identity` is what must be equal to go on: see `identity_of`. With a `key` they are encrypted."""
-        self._directory = directory
+        self.directory = directory
         self._key = key
         self._identity = dict(identity)
         self._keep = keep
 
     def save(self, step: int, state: Mapping[str, Any]) -> Path | None:
         """Stores `state` as the newest checkpoint and removes the oldest. Raises OSError when the disk refuses."""
-        if self._directory is None:
+        if self.directory is None:
             return None
         body = {"format": FORMAT, "identity": self._identity, "state": dict(state)}
-        path = self._directory / f"checkpoint-{step:012d}.pt"
+        path = self.directory / f"checkpoint-{step:012d}.pt"
         path = write(path, lambda file: torch.save(body, file), key=self._key)
-        for old in self._files()[self._keep :]:
+        for old in self.files()[self._keep :]:
             old.unlink(missing_ok=True)
         return path
 
@@ -60,7 +61,7 @@ class Checkpoints:
         A damaged file is told on standard error and passed over. Raises `SettingError` for one of another
         configuration.
         """
-        found = _newest(self._files(), device, self._key)
+        found = _newest(self.files(), device, self._key)
         if found is None:
             return None
         path, body = found
@@ -91,8 +92,14 @@ class Checkpoints:
             )
         return dict(body["state"])
 
-    def _files(self) -> list[Path]:
-        return [] if self._directory is None else _files(self._directory)
+    @property
+    def encrypted(self) -> bool:
+        """Whether they are written with a key."""
+        return self._key is not None
+
+    def files(self) -> list[Path]:
+        """Newest first."""
+        return [] if self.directory is None else _files(self.directory)
 
 
 def identity_of(config: TrainerConfig, *, role: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,6 +142,7 @@ def _newest(paths: Iterable[Path], device: torch.device, key: Key | None) -> tup
     for path in paths:
         try:
             body = read(path, device, key)
+            shards.check(path.parent, body["state"])
         except SettingError:  # a ValueError too, but the file is not damaged: the key is missing or another one
             raise
         except UNREADABLE as error:

@@ -18,13 +18,15 @@ MAX_DEFAULT_THREADS = 8
 MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def choose(runtime: Runtime) -> torch.device:
-    """The device; sets threads and precision of this process. Raises `SettingError` for a GPU that is not there."""
+def choose(runtime: Runtime, *, processes: int = 1) -> torch.device:
+    """The device; shares the threads of the machine between its `processes`; sets threads and precision of this one.
+    Raises `SettingError` for a GPU that is not there.
+    """
     if runtime.device == "cuda" and not torch.cuda.is_available():
         raise SettingError(
             "runtime.device is 'cuda' but this trial sees no GPU; request one for the trial, or use auto or cpu"
         )
-    torch.set_num_threads(runtime.threads or default_threads(os.environ))
+    torch.set_num_threads(runtime.threads or max(1, default_threads(os.environ) // processes))
     torch.backends.cuda.matmul.allow_tf32 = runtime.precision == "tf32"
     torch.backends.cudnn.allow_tf32 = runtime.precision == "tf32"
     if runtime.deterministic:

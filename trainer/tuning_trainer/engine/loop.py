@@ -20,6 +20,7 @@ from tuning_trainer.engine.backward import Backward
 from tuning_trainer.engine.batches import Batches
 from tuning_trainer.engine.failures import DivergedError
 from tuning_trainer.engine.memory import Room
+from tuning_trainer.engine.parallel import Parallel
 from tuning_trainer.engine.scaler import Scaler
 from tuning_trainer.optim.average import Average
 from tuning_trainer.optim.light import light_step
@@ -53,6 +54,7 @@ class Loop:
         model: Callable[[Tensor], Tensor],
         *,
         module: nn.Module,
+        parallel: Parallel,
         optimizer: Optimizer,
         batches: Batches | PoissonBatches,
         loss: LossFunction,
@@ -65,8 +67,8 @@ class Loop:
         autocast: Callable[[], AbstractContextManager[object]],
         should_stop: Callable[[], bool],
     ) -> None:
-        """`model` is `module` or its compiled form; `factor` is the schedule; `adjust` changes gradients before a
-        step, `after` weights after one; `room` says how much of a batch is computed at once.
+        """`model` is `module` as `parallel` has it, or its compiled form; `factor` is the schedule; `adjust` changes
+        gradients before a step, `after` weights after one; `room` says how much of a batch is computed at once.
         """
         self._module = module
         self._optimizer = optimizer
@@ -81,8 +83,9 @@ class Loop:
         self._backward = (
             self.private
             if self.private is not None
-            else Backward(model, loss, room=room, autocast=autocast, scaler=scaler)
+            else Backward(model, loss, room=room, autocast=autocast, scaler=scaler, parallel=parallel)
         )
+        self._parallel = parallel
         self._should_stop = should_stop
         self._step = light_step(optimizer) if scaler is None else None
         self._parameters = [p for p in module.parameters() if p.requires_grad]
@@ -109,28 +112,30 @@ class Loop:
             inputs, targets = fetch(position)
             if self._factor is not None:
                 self._set_rate(self._factor(progress.step))
-            total.add_(train(inputs, targets), alpha=sizes[position])
+            total.add_(train(inputs, targets, sizes[position]), alpha=sizes[position])
             progress.position += 1
             progress.step += 1
             if progress.position % CHECK_EVERY == 0:
                 self._mean_loss(progress.position)
             if should_stop() and progress.position < len(batches):
                 return None
+        self._parallel.after_epoch()
         mean = self._mean_loss(len(batches))
         total.zero_()
         progress.epoch += 1
         progress.position = 0
         return mean
 
-    def _train(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """One step; the mean loss of the batch before it."""
-        loss = self._backward(inputs, targets)
+    def _train(self, inputs: Tensor, targets: Tensor, count: int) -> Tensor:
+        """One step; what this process has of the mean loss of the batch before it."""
+        loss = self._backward(inputs, targets, count)
         if self._step is None:
             self._scaler.step(self._adjust)  # type: ignore[union-attr]
         else:
             if self._adjust is not None:
                 self._adjust()
             self._step()
+        self._parallel.after_step(self.progress.step)
         if self._after is not None:
             self._after()
         if self.average is not None:
@@ -158,6 +163,7 @@ class Loop:
         self._module.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(*state["progress"])
+        self._parallel.restore(self.progress.step)
         self._sum.copy_(state["loss_sum"])
         self.room.restore(state["micro_batch"])
         if self._scaler is not None:
@@ -198,6 +204,7 @@ class Loop:
         self._module.load_state_dict(state["model"])
         epoch = state["progress"][0]
         self.progress = Progress(epoch, 0, epoch * len(self._batches))
+        self._parallel.restore(self.progress.step)
         if self.average is not None and "average" in state:
             self.average.restore(state["average"])
         torch.set_rng_state(state["random"]["cpu"].cpu())
@@ -208,7 +215,7 @@ class Loop:
         return self._optimizer.param_groups
 
     def _mean_loss(self, batches: int) -> float:
-        mean = float(self._sum) / sum(self._batches.sizes[:batches])
+        mean = float(self._parallel.world.sum(self._sum)) / sum(self._batches.sizes[:batches])
         if not math.isfinite(mean):
             progress = self.progress
             raise DivergedError(f"the training loss is {mean} in epoch {progress.epoch + 1}, step {progress.step}")

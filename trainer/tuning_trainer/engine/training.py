@@ -16,15 +16,18 @@ from tuning_trainer.config import SettingError, TrainerConfig
 from tuning_trainer.config import optimizer as optimizer_settings
 from tuning_trainer.config.schedule import Constant
 from tuning_trainer.data.parts import Prepared
+from tuning_trainer.engine import parallel, together
 from tuning_trainer.engine.batches import Batches
 from tuning_trainer.engine.compiling import compiled
 from tuning_trainer.engine.device import autocast
 from tuning_trainer.engine.evaluate import Evaluator
 from tuning_trainer.engine.loop import Loop
 from tuning_trainer.engine.memory import Room
+from tuning_trainer.engine.parallel import Parallel
 from tuning_trainer.engine.scaler import Scaler
 from tuning_trainer.engine.staged import Delivery, Staged
 from tuning_trainer.engine.teaching import Teaching
+from tuning_trainer.engine.world import World, stop_question
 from tuning_trainer.models import held
 from tuning_trainer.optim import build as optimizers
 from tuning_trainer.optim import gradients, schedule
@@ -47,6 +50,8 @@ class Training:
     data: Prepared
     compression: Compression | None = None
     """None where there is none."""
+    parallel: Parallel | None = None
+    """How several processes train it; None where nothing but one process can."""
 
     @property
     def private(self) -> Private | None:
@@ -86,20 +91,42 @@ def build(
     device: torch.device,
     plateau: Plateau | None,
     should_stop: Callable[[], bool],
+    world: World | None = None,
 ) -> Training:
     """Raises `SettingError` when settings do not fit the data or each other."""
     loss = data.task.loss(config.loss)
     module = models.build(config.model, layout=data.layout, outputs=data.task.outputs).to(device)
     held.fill(module, data.tables)
     compression = Compression(config, module, data=data, device=device)
+    world = world or World()
+    together.refuse(world, privacy=config.privacy.wanted, compress=compression.wanted)
     if compression.wanted and config.privacy.wanted:
         raise SettingError("privacy is asked for, but compress trains in ways that opacus cannot; use one of the two")
     if not compression.wanted:
-        model = compiled(module) if config.runtime.compile else module
-        loop = _loop(config, module, model, loss, data=data, device=device, plateau=plateau, should_stop=should_stop)
-        context = autocast(config.runtime, device)
-        evaluate = Evaluator(model, module=module, data=data, loss=loss, autocast=context, average=loop.average)
-        return Training(module, loop, evaluate, data)
+        shared = parallel.build(config.runtime, module, world, device=device)
+        model: Callable[[Tensor], Tensor] = compiled(shared.model) if config.runtime.compile else shared.model
+        loop = _loop(
+            config,
+            module,
+            model,
+            loss,
+            data=data,
+            device=device,
+            plateau=plateau,
+            should_stop=stop_question(shared.world, should_stop),
+            shared=shared,
+        )
+        alone = shared.world.size == 1
+        judged = model if alone else compiled(module) if config.runtime.compile else module
+        evaluate = Evaluator(
+            shared.evaluated(judged),
+            module=module,
+            data=data,
+            loss=loss,
+            autocast=autocast(config.runtime, device),
+            average=loop.average,
+        )
+        return Training(module, loop, evaluate, data, parallel=shared)
 
     def make() -> Loop:
         model = compiled(module) if config.runtime.compile else module
@@ -155,8 +182,10 @@ def _loop(
     should_stop: Callable[[], bool],
     epochs: int | None = None,
     after: Callable[[], None] | None = None,
+    shared: Parallel | None = None,
 ) -> Loop:
-    """`model` is `module`, compiled or with a teacher at its side."""
+    """`model` is `module`, compiled, shared with other processes, or with a teacher at its side."""
+    shared = shared or Parallel(module, World())
     changed = augment.build(config.augment, layout=data.layout, task=data.task)
     change = data.draw or changed
     batches: Batches | PoissonBatches
@@ -167,7 +196,12 @@ def _loop(
         )
     else:
         batches = Batches(
-            data.train, config.train.batch_size, seed=config.seed, normalize=data.normalize, change=change
+            data.train,
+            config.train.batch_size,
+            seed=config.seed,
+            normalize=data.normalize,
+            change=change,
+            world=shared.world,
         )
     weights = [p for p in module.parameters() if p.requires_grad]
     optimizer = optimizers.build(config.optimizer, module)
@@ -189,6 +223,7 @@ def _loop(
     return Loop(
         model,
         module=module,
+        parallel=shared,
         optimizer=optimizer,
         batches=batches,
         loss=loss,

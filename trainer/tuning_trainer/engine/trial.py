@@ -11,21 +11,26 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
+from tuning_trainer import models
 from tuning_trainer.artifacts.evaluation import has_curves, write_evaluation
 from tuning_trainer.artifacts.store import key_of
 from tuning_trainer.config import SettingError, TrainerConfig
 from tuning_trainer.config.schedule import Plateau as PlateauSettings
 from tuning_trainer.data.parts import Part, Prepared
-from tuning_trainer.engine import training
+from tuning_trainer.engine import together, training
 from tuning_trainer.engine.best import Best
 from tuning_trainer.engine.checkpoint import Checkpoints, identity_of
 from tuning_trainer.engine.export import Export
 from tuning_trainer.engine.failures import DivergedError, ExportError, StoppedError
 from tuning_trainer.engine.folds import Folds, random_of, validate
+from tuning_trainer.engine.keeping import Keeper
+from tuning_trainer.engine.parallel import Parallel
 from tuning_trainer.engine.patience import Patience
 from tuning_trainer.engine.training import Training
 from tuning_trainer.engine.watched import Watched
+from tuning_trainer.engine.world import World
 from tuning_trainer.measure.cost import cost, wanted
+from tuning_trainer.models import held
 from tuning_trainer.optim.plateau import Plateau
 from tuning_trial.session import Session
 
@@ -45,6 +50,7 @@ class Trial:
         data: Prepared,
         others: Sequence[Prepared] = (),
         device: torch.device,
+        world: World | None = None,
     ) -> None:
         """Builds model, optimiser and loop; in cross-validation `data` is the first fold and `others` are the further
         ones. Raises `SettingError` when settings do not fit the data.
@@ -53,6 +59,8 @@ class Trial:
         self._session = session
         self._data = data
         self._device = device
+        self._world = world or World()
+        together.refuse(self._world, folds=bool(others))
         environment = session.environment
         watched = Watched(config.train, environment.objectives, validates=data.validation is not None)
         self._plateau = None
@@ -63,9 +71,18 @@ class Trial:
         for each in (data, *others):
             torch.manual_seed(config.seed)  # each fold begins as it would alone
             self._trainings.append(
-                training.build(config, data=each, device=device, plateau=self._plateau, should_stop=session.should_stop)
+                training.build(
+                    config,
+                    data=each,
+                    device=device,
+                    plateau=self._plateau,
+                    should_stop=session.should_stop,
+                    world=self._world,
+                )
             )
             random.append(random_of(self._trainings[-1]))
+        if self._world.rank:
+            torch.manual_seed(config.seed + 1_000_003 * self._world.rank)  # from here on each draws its own numbers
         first = self._trainings[0]
         self.module, self._evaluate = first.module, first.evaluate
         self.loop = Folds(self._trainings, random) if others else first.loop
@@ -79,12 +96,13 @@ class Trial:
         self._best = Best(self._trainings, watched) if config.train.restore_best and data.validation else None
         self._patience = Patience(config.train, environment.objectives)
         self._wanted = wanted(config.measure, [o.metric for o in environment.objectives], device=device)
-        self._checkpoints = Checkpoints(
+        checkpoints = Checkpoints(
             session.checkpoint_dir() if session.environment.checkpoint_dir else None,
             identity=identity_of(config, role=session.environment.role, data=_sizes(data)),
             keep=config.checkpoint.keep,
             key=key_of(config.encryption),
         )
+        self._keeper = Keeper(checkpoints, first.parallel or Parallel(first.module, self._world), device=device)
         self._train_loss = math.nan
         self._saved_at = time.monotonic()
         self._saved_step: int | None = None
@@ -93,7 +111,8 @@ class Trial:
         if self._exports and others:
             raise SettingError("export.always is true, but data.split.folds trains several models; use one of the two")
         if self._exports:
-            self._export(self.module).check()
+            with torch.random.fork_rng():
+                self._export(self.module if self._world.size == 1 else self._plain()).check()
         fidelity = session.environment.fidelity
         self._rungs = frozenset((*fidelity.rungs, fidelity.until)) if fidelity is not None else frozenset()
 
@@ -101,7 +120,7 @@ class Trial:
         """Goes on from the newest checkpoint, or else from its parent's, if there is one. Raises `SettingError` for one
         that cannot be gone on from.
         """
-        state = self._checkpoints.load(self._device)
+        state = self._keeper.load()
         if state is None:
             self._inherit()
             return
@@ -121,7 +140,7 @@ class Trial:
         parent = self._session.parent_dir()
         if parent is None:
             return
-        state = self._checkpoints.inherit(parent, self._device)
+        state = self._keeper.inherit(parent)
         if state is None:
             print(f"tuning_trainer: {parent} has no checkpoint; begins anew", file=sys.stderr, flush=True)
             return
@@ -160,9 +179,10 @@ class Trial:
                 if self._ended_early and progress.epoch < epochs and self._data.validation is not None:
                     self._publish(metrics | self._cost(self._data.validation))
             if progress.epoch < epochs and not self._ended_early:
-                if self._session.should_stop():
+                if self._world.any(self._session.should_stop()):
                     self._stop()
-                if rung or time.monotonic() - self._saved_at >= self._config.checkpoint.interval:
+                late = time.monotonic() - self._saved_at >= self._config.checkpoint.interval
+                if rung or self._world.from_main(late):
                     self._save()
 
     def conclude(self) -> None:
@@ -178,9 +198,10 @@ class Trial:
     def _deliver(self) -> None:
         if self._best is not None and self._best.put_back():
             self._publish(self._best.metrics)
-        first, export = self._trainings[0], None
-        if self._exports:
-            export = self._export(first.floats())
+        first = self._trainings[0]
+        module = self._whole() if self._exports else None
+        export = None if module is None else self._export(module)
+        if export is not None:
             with first.judged():
                 export.weights()
             if first.compression is not None and first.compression.active:
@@ -201,8 +222,25 @@ class Trial:
         if self._config.export.evaluation == "never" or not has_curves(self._data.task):
             return
         judged = [(t.data.task, t.evaluate.predict(part.inputs), part.targets) for t, part in parts]
+        if not self._world.main:
+            return
         for artifact, path in write_evaluation(self._session.checkpoint_dir(), part=name, judged=judged).items():
             self._session.artifact(artifact, path)
+
+    def _whole(self) -> nn.Module | None:
+        """The model with plain layers and floats in the main process, None in the others."""
+        first = self._trainings[0]
+        if self._world.size == 1 or first.parallel is None:
+            return first.floats()
+        with first.judged():
+            return first.parallel.whole(self._plain)
+
+    def _plain(self) -> nn.Module:
+        """A model of the same kind, with other weights."""
+        data = self._data
+        module = models.build(self._config.model, layout=data.layout, outputs=data.task.outputs).to(self._device)
+        held.fill(module, data.tables)
+        return module
 
     def _export(self, module: nn.Module) -> Export:
         return Export(module, config=self._config, data=self._data, session=self._session)
@@ -218,6 +256,7 @@ class Trial:
             metrics |= validate(self._trainings)
             if self.loop.progress.epoch in (*self._rungs, self._config.train.epochs):
                 metrics |= self._cost(self._data.validation)
+        metrics = self._world.from_main(metrics)
         self._publish(metrics)
         if not math.isfinite(metrics.get("val_loss", 0.0)):
             raise DivergedError(f"val_loss is {metrics['val_loss']} after epoch {self.loop.progress.epoch}")
@@ -228,6 +267,10 @@ class Trial:
         if part is None:
             return {}
         first = self._trainings[0]
+        if self._world.size > 1:
+            module = self._whole()
+            found = {} if module is None else cost(module, module, what=self._wanted, data=self._data, part=part)
+            return self._world.from_main(found)
         with first.judged():
             return cost(first.delivered(), first.floats(), what=self._wanted, data=self._data, part=part)
 
@@ -236,8 +279,9 @@ class Trial:
             metrics = metrics | {"micro_batch": float(self.loop.room.micro_batch or 0)}
         epoch, epochs = self.loop.progress.epoch, self._config.train.epochs
         self._session.report(epoch, steps=epochs, **metrics)
-        values = " ".join(f"{name}={value:.6g}" for name, value in metrics.items())
-        print(f"epoch {epoch}/{epochs} {values}", flush=True)
+        if self._world.main:
+            values = " ".join(f"{name}={value:.6g}" for name, value in metrics.items())
+            print(f"epoch {epoch}/{epochs} {values}", flush=True)
 
     def _save(self) -> None:
         if self._saved_step == self.loop.steps:
@@ -255,7 +299,7 @@ class Trial:
             state["best"] = self._best.state()
         self._saved_at = time.monotonic()
         try:
-            path = self._checkpoints.save(self.loop.steps, state)
+            path = self._keeper.save(self.loop.steps, state)
         except OSError as error:  # the older checkpoints are whole; training is worth more than this one
             print(f"tuning_trainer: no checkpoint at step {self.loop.steps}: {error}", file=sys.stderr, flush=True)
             return

@@ -20,8 +20,9 @@ class Average:
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
-        self._weights = list(parameters)
-        self._averages = [weight.detach().clone() for weight in self._weights]
+        self._weights = [_own(weight.detach()) for weight in parameters]
+        self._shared = [weight.detach().clone() for weight in parameters]
+        self._averages = [_own(average) for average in self._shared]
         self._decay = decay
         self._steps = 0
 
@@ -30,18 +31,18 @@ class Average:
         self._steps += 1
         share = 1 - min(self._decay, (1 + self._steps) / (10 + self._steps))
         with torch.no_grad():
-            torch._foreach_lerp_(self._averages, list[Tensor](self._weights), share)
+            torch._foreach_lerp_(self._averages, self._weights, share)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Inside, the model has the averages for its weights; not to be trained meanwhile."""
         with torch.no_grad():
-            kept = [weight.detach().clone() for weight in self._weights]
-            torch._foreach_copy_(list[Tensor](self._weights), self._averages)
+            kept = [weight.clone() for weight in self._weights]
+            torch._foreach_copy_(self._weights, self._averages)
             try:
                 yield
             finally:
-                torch._foreach_copy_(list[Tensor](self._weights), kept)
+                torch._foreach_copy_(self._weights, kept)
 
     def settle(self) -> None:
         """Takes the model's weights for the average."""
@@ -50,9 +51,14 @@ class Average:
 
     def state(self) -> dict[str, Any]:
         """For the checkpoint."""
-        return {"averages": [average.clone() for average in self._averages], "steps": self._steps}
+        return {"averages": [average.clone() for average in self._shared], "steps": self._steps}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """From the checkpoint."""
-        torch._foreach_copy_(self._averages, list(state["averages"]))
+        torch._foreach_copy_(self._averages, [_own(average) for average in state["averages"]])
         self._steps = state["steps"]
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """The share of this process where a tensor is shared out, with the same memory; else the tensor."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor

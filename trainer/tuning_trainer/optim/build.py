@@ -23,14 +23,21 @@ def build(optimizer: settings.Optimizer, model: nn.Module) -> Optimizer:
     if isinstance(optimizer, settings.Muon):
         return _muon(optimizer, model)
     groups = _groups(model, optimizer.weight_decay, lr=optimizer.lr, layer_decay=optimizer.layer_decay)
-    cuda = next(model.parameters()).is_cuda
+    some = next(model.parameters())
+    whole = not hasattr(some, "placements")  # torch's fused SGD and Adagrad know no weights that are shared out
     match optimizer:
         case settings.Sgd():
             return torch.optim.SGD(
-                groups, lr=optimizer.lr, momentum=optimizer.momentum, nesterov=optimizer.nesterov, fused=True
+                groups,
+                lr=optimizer.lr,
+                momentum=optimizer.momentum,
+                nesterov=optimizer.nesterov,
+                fused=whole,
+                foreach=not whole,
             )
         case settings.Adagrad():
-            return torch.optim.Adagrad(groups, lr=optimizer.lr, eps=optimizer.epsilon, fused=not cuda)
+            fused = whole and not some.is_cuda
+            return torch.optim.Adagrad(groups, lr=optimizer.lr, eps=optimizer.epsilon, fused=fused, foreach=not fused)
         case settings.RmsProp():
             return torch.optim.RMSprop(
                 groups,

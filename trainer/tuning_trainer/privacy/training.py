@@ -72,8 +72,8 @@ class Private(Optimizer):
                 f"{self._after_epoch():.3g}; use more noise, smaller batches or a larger max_epsilon"
             )
 
-    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Leaves the clipped gradients of a batch; its mean loss."""
+    def __call__(self, inputs: Tensor, targets: Tensor, count: int) -> Tensor:
+        """Leaves the clipped gradients of a batch, whatever size it has; its mean loss."""
         if not len(targets):
             for weight in self._private.params:
                 weight.grad_sample = weight.new_zeros((0, *weight.shape))
