@@ -20,10 +20,13 @@ import tuning_trainer
 from tests.unit.trainer.builders import a_config, a_session, ran
 from tuning_trainer.config import SettingError
 from tuning_trainer.config.runtime import Runtime
+from tuning_trainer.data.parts import prepare
 from tuning_trainer.engine import watch as watch_module
 from tuning_trainer.engine.joining import processes
 from tuning_trainer.engine.place import Place
+from tuning_trainer.engine.trial import Trial
 from tuning_trainer.engine.watch import Watch, connection
+from tuning_trainer.engine.world import World
 from tuning_trial import Report
 
 ROOT = Path(__file__).parents[3]
@@ -69,6 +72,9 @@ STOPPED: dict[str, dict[str, Any]] = {
     "ddp": RANDOM,
     "ddp fp16": RANDOM | {"runtime": {"precision": "fp16"}},
     "fsdp": RANDOM | {"runtime": {"parallel": "fsdp"}, "optimizer": "adamw"},
+    "fsdp schedule-free": RANDOM
+    | {"train": {"epochs": 3, "batch_size": 50, "restore_best": True}, "optimizer": "schedule_free_adamw"}
+    | {"runtime": {"parallel": "fsdp"}},
     "local_sgd": RANDOM | {"runtime": {"parallel": "local_sgd", "local_steps": 5, "local_warmup": 3}},
 }
 """What is stopped by a word to one of the processes and must end with the same bits."""
@@ -193,7 +199,7 @@ def test_the_main_process_exports_the_whole_model(together: Path) -> None:
     weights = torch.load(together / "final fsdp" / "model.pt", weights_only=True)
     assert found["final"]["test_accuracy"] > 0.5
     assert all(type(weight) is torch.Tensor for weight in weights.values())
-    config = a_config(exported["config"])
+    config = a_config(settings("mlp", {"epochs": 2}, data="wine"))
     from tuning_trainer.data.layout import Layout
 
     module = models.build(config.model, layout=Layout(tuple(exported["layout"]["shape"])), outputs=3)
@@ -238,6 +244,20 @@ def test_a_process_for_each_gpu_and_no_more(monkeypatch: pytest.MonkeyPatch) -> 
     assert processes(Runtime()) == 4
     with pytest.raises(SettingError, match=r"runtime\.processes is 5 but the trial sees 4 GPUs"):
         processes(Runtime(processes=5))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        pytest.param({"compress": {"prune": {"share": 0.5}}}, "compress is asked for", id="compression"),
+        pytest.param({"privacy": {"noise": 1.0}}, "privacy is asked for", id="privacy"),
+    ],
+)
+def test_what_needs_the_whole_training_in_one_process_is_refused(more: dict[str, Any], words: str) -> None:
+    config = a_config(settings("mlp", {"epochs": 1}, data="iris") | more)
+    data = prepare(config.data, final=False, device=torch.device("cpu"))
+    with pytest.raises(SettingError, match=f"{words}.*2 processes; set runtime.processes to 1"):
+        Trial(config, a_session(), data=data, device=torch.device("cpu"), world=World(0, 2))
 
 
 def start(directory: Path, epochs: int, **parameters: Any) -> subprocess.Popen[str]:
