@@ -54,7 +54,8 @@ class ScheduleFree:
             try:
                 yield
             finally:
-                torch._foreach_copy_(self._weights, kept)
+                for weight, before in zip(self._weights, kept, strict=True):  # sharded ones have no _foreach_copy_
+                    weight.copy_(before)
                 for group in self._optimizer.param_groups:
                     group["train_mode"] = True
 
