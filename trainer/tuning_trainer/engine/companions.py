@@ -21,7 +21,8 @@ class Companions:
 
     def __init__(self, config: TrainerConfig, *, size: int, port: int) -> None:
         command = [sys.executable, "-m", "tuning_trainer"]
-        settings = {"TUNING_TRAINER": json.dumps(config.model_dump(mode="json", exclude_unset=True)), "TUNING_PARAMETERS": ""}
+        chosen = json.dumps(config.model_dump(mode="json", exclude_unset=True))
+        settings = {"TUNING_TRAINER": chosen, "TUNING_PARAMETERS": ""}
         self._processes = [
             subprocess.Popen(command, env=os.environ | settings | _variables(rank, size=size, port=port))
             for rank in range(1, size)
