@@ -52,9 +52,10 @@ def choose(space: Space, spec: StudySpec) -> Choice:
         )
     most = (algorithm.gp or GPSettings()).max_trials
     objectives = len(spec.objectives)
-    # An end for want of improvement asks what each of the last suggestions promised; only the process says. On a front
-    # of two objectives the process alone is ahead; on one of three it is not everywhere (docs/decisions/0003).
-    partner = None if objectives == 2 or spec.limits.min_improvement is not None else AlgorithmName.TPE
+    # On a front of two objectives over real numbers the process alone is ahead (docs/decisions/0003). An end for want
+    # of improvement asks what each of the last suggestions promised; only the process says.
+    alone = (objectives == 2 and size is None) or spec.limits.min_improvement is not None
+    partner = None if alone else AlgorithmName.TPE
     turn, ordinal = (3, "third") if objectives == 1 else (2, "second")
     turns = "" if partner is None else f", and {partner} for every {ordinal} trial"
     later = "" if trials is not None and trials <= most else f"; beyond {most} results TPE alone"

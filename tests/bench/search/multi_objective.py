@@ -5,6 +5,8 @@
 ZDT1-4 and 6 (Zitzler et al., 2000) with two objectives, DTLZ1, 2 and 7 (Deb et al., 2005) with three, in their usual
 sizes. The figure is the hypervolume of all trials' values, as a share of the box between the ideal point of the
 problem and the worst values of 1,000 random points. Higher is better; methods are told values one at a time.
+`compression` is validation error and size of networks on the digits that were really trained, pruned and rounded
+(`tests/bench/search/compressed.py`), over five whole numbers.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from functools import cache
 
 import optuna
 
+from tests.bench.search import compressed
 from tuning_operator.api.study import StudySpec
 from tuning_operator.search.known import Known
 from tuning_operator.search.pareto import hypervolume
@@ -37,6 +40,24 @@ class Task:
     objectives: int
     values: Callable[[Sequence[float]], Values]
     ideal: Values
+    levels: tuple[int, ...] = ()
+    """How many whole numbers, from 0, each parameter has; empty: all are from 0 to 1."""
+
+    def point(self, rng: random.Random) -> list[float]:
+        """One at random."""
+        return [rng.randrange(each) for each in self.levels] or [rng.random() for _ in range(self.dimensions)]
+
+    def parameters(self) -> list[dict[str, object]]:
+        """As a study has them."""
+        if self.levels:
+            return [{"name": f"x{i}", "int": {"min": 0, "max": each - 1}} for i, each in enumerate(self.levels)]
+        return [{"name": f"x{i}", "float": {"min": 0, "max": 1}} for i in range(self.dimensions)]
+
+    def ask(self, trial: optuna.Trial) -> list[float]:
+        """As Optuna has them."""
+        if self.levels:
+            return [trial.suggest_int(f"x{i}", 0, each - 1) for i, each in enumerate(self.levels)]
+        return [trial.suggest_float(f"x{i}", 0, 1) for i in range(self.dimensions)]
 
 
 def zdt1(x: Sequence[float]) -> Values:
@@ -84,6 +105,7 @@ def dtlz7(x: Sequence[float]) -> Values:
     return x[0], x[1], (1 + g) * h
 
 
+LEVELS = tuple(map(len, compressed.GRID.values()))
 TASKS = {
     "ZDT1": Task(30, 2, zdt1, (0.0, 0.0)),
     "ZDT2": Task(30, 2, zdt2, (0.0, 0.0)),
@@ -93,6 +115,9 @@ TASKS = {
     "DTLZ1": Task(7, 3, dtlz1, (0.0, 0.0, 0.0)),
     "DTLZ2": Task(12, 3, dtlz2, (0.0, 0.0, 0.0)),
     "DTLZ7": Task(22, 3, dtlz7, (0.0, 0.0, 2.61)),
+    "compression": Task(
+        len(LEVELS), 2, lambda x: compressed.result([int(each) for each in x]), (0.0, 0.0), levels=LEVELS
+    ),
 }
 SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "Optuna NSGA-II": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
@@ -105,7 +130,7 @@ OURS = ("Auto", "GP", "TPE", "NSGAII", "NSGAIII", "QuasiRandom", "Random")
 @cache
 def corner(name: str) -> Values:
     rng, task = random.Random(1), TASKS[name]
-    points = [task.values([rng.random() for _ in range(task.dimensions)]) for _ in range(1000)]
+    points = [task.values(task.point(rng)) for _ in range(1000)]
     return tuple(max(column) for column in zip(*points, strict=True))
 
 
@@ -119,7 +144,7 @@ def ours(name: str, algorithm: str, seed: int, trials: int) -> list[Values]:
     spec = StudySpec.model_validate(
         {
             "objectives": [{"metric": f"f{index}", "goal": "Minimize"} for index in range(task.objectives)],
-            "parameters": [{"name": f"x{i}", "float": {"min": 0, "max": 1}} for i in range(task.dimensions)],
+            "parameters": task.parameters(),
             "algorithm": {"name": algorithm, "seed": seed},
             "limits": {"trials": trials},
             "trial": {"trainer": {}},
@@ -142,7 +167,7 @@ def optunas(name: str, sampler: str, seed: int, trials: int) -> list[Values]:
         study = optuna.create_study(sampler=SAMPLERS[sampler](seed), directions=["minimize"] * task.objectives)
         for _ in range(trials):
             trial = study.ask()
-            found.append(task.values([trial.suggest_float(f"x{index}", 0, 1) for index in range(task.dimensions)]))
+            found.append(task.values(task.ask(trial)))
             study.tell(trial, found[-1])
     return found
 
@@ -154,7 +179,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--trials", type=int, default=100)
     given = parser.parse_args()
-    print(f"{'':26}" + "".join(f"{name:>9}" for name in given.tasks) + f"{'mean':>9}{'s CPU':>9}", flush=True)
+    print(f"{'':26}" + "".join(f"{name[:8]:>9}" for name in given.tasks) + f"{'mean':>9}{'s CPU':>9}", flush=True)
     for method in given.methods:
         start, means = time.process_time(), []
         for name in given.tasks:

@@ -81,7 +81,7 @@ def test_auto_chooses_and_says_why(
 @pytest.mark.parametrize(
     ("more", "chosen"),
     [
-        pytest.param({"objectives": 2}, ("GP", None), id="two objectives"),
+        pytest.param({"objectives": 2}, ("GP", None), id="two objectives over an infinite space"),
         pytest.param({"objectives": 3}, ("GP", AlgorithmName.TPE), id="three objectives"),
         pytest.param({"fidelity": {"max": 27}}, ("TPE", None), id="several fidelities"),
         pytest.param({"minImprovement": 0.1}, ("GP", None), id="an end that every suggestion must speak to"),
@@ -96,6 +96,13 @@ def test_auto_heeds_the_rest_of_the_study(more: dict[str, object], chosen: tuple
         given["limits"]["minImprovement"] = more["minImprovement"]
     choice = problem(StudySpec.model_validate(given), study_uid="u").choice
     assert (choice.name, choice.partner) == chosen
+
+
+def test_on_a_front_of_two_objectives_tpe_takes_turns_where_values_are_few() -> None:
+    spec = a_study(SMALL, algorithm="Auto", trials=40, goals=("Minimize", "Minimize"))
+    choice = problem(spec, study_uid="u").choice
+    assert (choice.name, choice.partner, choice.turn) == (AlgorithmName.GP, AlgorithmName.TPE, 2)
+    assert choice.reason.endswith("a Gaussian process for each, and TPE for every second trial")
 
 
 def test_where_early_values_decide_a_small_space_is_begun_evenly_and_searched_by_a_model() -> None:
