@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from tuning_trainer import models
 from tuning_trainer.artifacts.store import key_of
-from tuning_trainer.compress import channels, masks
+from tuning_trainer.compress import channels, masks, sparse
 from tuning_trainer.compress.distill import Distillation
 from tuning_trainer.compress.plan import cubic, plan
 from tuning_trainer.config import TrainerConfig
@@ -42,6 +43,7 @@ class Compression:
         self._data = data
         self._device = device
         self.plan = plan(self._settings, epochs=self._epochs)
+        sparse.check(config)
         self._entered = -1
         self._masks: masks.Masks = {}
         self._masked: list[tuple[nn.Parameter, Tensor]] = []
@@ -65,8 +67,8 @@ class Compression:
 
     @property
     def active(self) -> bool:
-        """Whether the model ends in another form than it was trained in at first."""
-        return self.plan.first is not None
+        """Whether the model ends in another form than it was trained in at first, or with weights that are zero."""
+        return self.plan.first is not None or self._settings.prune.l1 > 0
 
     @property
     def settled(self) -> bool:
@@ -111,8 +113,17 @@ class Compression:
             anew = True
         return anew
 
-    def after_step(self) -> None:
-        """Keeps pruned weights at zero; to be called after each step of the optimiser."""
+    def after_step(self, optimizer: Optimizer) -> None:
+        """Keeps pruned weights at zero, and takes those there that sparse training does; to be called after each step
+        of the optimiser.
+        """
+        penalty, until = self._settings.prune.l1, self.plan.prune
+        if penalty and (until is None or self._entered < until):
+            sparse.shrink(masks.prunable(self._module).values(), optimizer, penalty=penalty)
+        self.cut()
+
+    def cut(self) -> None:
+        """Makes pruned weights zero."""
         with torch.no_grad():
             for weight, mask in self._masked:
                 weight.mul_(mask)
@@ -227,7 +238,7 @@ class Compression:
         """Binds the masks to the parameters as they are now."""
         weights = dict(self._module.named_parameters())
         self._masked = [(weights[name], mask) for name, mask in self._masks.items()]
-        self.after_step()
+        self.cut()
 
     def _round_in_training(self) -> None:
         from tuning_trainer.compress import aware

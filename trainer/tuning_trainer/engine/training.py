@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,7 @@ class Training:
             return
         with average.in_place():
             if self.compression is not None:
-                self.compression.after_step()  # averages remember what was there before it was pruned
+                self.compression.cut()  # averages remember what was there before it was pruned
             yield
 
     def delivered(self) -> nn.Module:
@@ -131,7 +132,6 @@ def build(
     def make() -> Loop:
         model = compiled(module) if config.runtime.compile else module
         taught, mixed = compression.taught(model, loss)
-        after = compression.after_step
         return _loop(
             config,
             module,
@@ -141,7 +141,7 @@ def build(
             device=device,
             plateau=plateau,
             should_stop=should_stop,
-            after=after,
+            after=compression.after_step,
         )
 
     staged = Staged(make, compression, _teaching(config, compression, data=data, device=device, stop=should_stop))
@@ -181,7 +181,7 @@ def _loop(
     plateau: Plateau | None,
     should_stop: Callable[[], bool],
     epochs: int | None = None,
-    after: Callable[[], None] | None = None,
+    after: Callable[[torch.optim.Optimizer], None] | None = None,
     shared: Parallel | None = None,
 ) -> Loop:
     """`model` is `module`, compiled, shared with other processes, or with a teacher at its side."""
@@ -229,7 +229,7 @@ def _loop(
         loss=loss,
         factor=factor if plateau is None else plateau.over(factor),
         adjust=gradients.build(config.train, weights),
-        after=after,
+        after=None if after is None else partial(after, optimizer),
         average=average,
         room=Room(module, micro_batch=config.train.micro_batch, device=device),
         scaler=Scaler(optimizer, device) if config.runtime.precision == "fp16" else None,

@@ -21,6 +21,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "pruning under an average": {"prune.share": 0.5, "prune.epochs": 3, "ema": 0.9},
     "channels in steps": {"channels.share": 0.5, "channels.epochs": 4, "channels.ramp": 0.5},
     "rounded in training": {"quantize.bits": 8, "quantize.epochs": 3},
+    "sparse, then pruned": {"prune.l1": 0.02, "prune.share": 0.5, "prune.epochs": 2},
     "one bit": {"quantize.bits": 1, "quantize.epochs": 3},
     "everything, taught by itself": {
         "channels.share": 0.3,
