@@ -94,7 +94,7 @@ class Prune(Section):
     l1: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """Sparse training: an L1 penalty that makes weights exactly zero, until the stage begins, or to the end where
     `share` is 0. Each step takes the learning rate times this off the size of a weight, apart from the gradient, so
-    that neither momentum nor Adam's scales count. (`train.l1` is part of the gradient, and makes weights small.)
+    that neither momentum nor Adam's scales count; `train.l1` is part of the gradient, and only makes weights small.
     """
 
 

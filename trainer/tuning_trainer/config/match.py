@@ -22,5 +22,5 @@ def matched(config: TrainerConfig) -> TrainerConfig:
             f"data.vocabulary.name is {data.vocabulary.name!r}, but a pretrained model knows only its own tokens; use "
             "auto or tokenizer"
         )
-    own = TokenizerVocabulary(file=model.directory)
+    own = TokenizerVocabulary(name="tokenizer", file=model.directory)  # named: it was chosen, not left to the default
     return config.model_copy(update={"data": data.model_copy(update={"vocabulary": own})})
