@@ -78,7 +78,8 @@ def main() -> int:
     for name, row in means.items():
         print(
             f"{name:22} accuracy {100 * row['test_accuracy']:6.2f}  parameters {row['parameters']:8.0f}  "
-            f"not zero {row['nonzero_parameters']:8.0f}  MB {row['model_size_mb']:.4f}  log-loss {row['test_log_loss']:.4f}"
+            f"not zero {row['nonzero_parameters']:8.0f}  MB {row['model_size_mb']:.4f}  "
+            f"log-loss {row['test_log_loss']:.4f}"
         )
     return verdict(means)
 
