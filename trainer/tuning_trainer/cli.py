@@ -15,7 +15,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ def main(arguments: Sequence[str]) -> int:
         return _describe(options)
     if options.decrypt:
         return _decrypt(options.decrypt, options.key_file)
+    if _starts_others(os.environ):
+        from tuning_trainer.engine.starting import torchrun
+
+        return torchrun(arguments)
     if options.checkpoint_dir:
         os.environ["TUNING_CHECKPOINT_DIR"] = str(options.checkpoint_dir)
     try:
@@ -49,6 +53,12 @@ def main(arguments: Sequence[str]) -> int:
     from tuning_trainer.engine.run import run
 
     return run(resolved.config, trial)
+
+
+def _starts_others(environ: Mapping[str, str]) -> bool:
+    """Whether this is the first process of a pod with several GPUs, of several such pods, and does not train itself."""
+    several = any(environ.get(name, "") not in ("", "1") for name in ("PET_NNODES", "PET_NPROC_PER_NODE"))
+    return several and not environ.get("RANK")
 
 
 def _resolve(environment: tuning_trial.Environment, options: argparse.Namespace) -> Resolved:

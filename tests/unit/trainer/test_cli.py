@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,7 @@ import pytest
 
 import tuning_trial
 from tuning_trainer.cli import main
-from tuning_trial import Report
+from tuning_trial import Report, exit_codes
 
 QUICK = {"data": "iris", "train": {"epochs": 1}, "runtime": {"threads": 1, "device": "cpu"}}
 
@@ -84,3 +88,40 @@ def test_a_variable_that_cannot_be_read_ends_with_42(
     monkeypatch.setenv("TUNING_PARAMETERS", "{")
     assert main([]) == 42
     assert "TUNING_PARAMETERS is not JSON" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variables", "starts"),
+    [
+        pytest.param({"PET_NNODES": "2", "PET_NPROC_PER_NODE": "2"}, True, id="a pod with two GPUs"),
+        pytest.param({"PET_NNODES": "2", "PET_NPROC_PER_NODE": "1", "RANK": "1"}, False, id="a pod that is a process"),
+        pytest.param({"PET_NNODES": "1", "PET_NPROC_PER_NODE": "1"}, False, id="alone"),
+        pytest.param({}, False, id="by hand"),
+    ],
+)
+def test_a_pod_of_several_processes_starts_them_by_torchrun(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], starts: bool
+) -> None:
+    given: list[Sequence[str]] = []
+    monkeypatch.setattr("tuning_trainer.engine.starting.torchrun", lambda arguments: given.append(arguments) or 143)
+    monkeypatch.setenv("TUNING_TRAINER", "not JSON")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    code = main(["--set", "lr=1"])
+    assert (code, given) == (143, [["--set", "lr=1"]]) if starts else (code != 143 and not given)
+
+
+def test_torchrun_passes_on_how_the_trainer_ended() -> None:
+    variables = {"PET_NNODES": "1", "PET_NPROC_PER_NODE": "2", "PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": "0"}
+    paths = os.pathsep.join(str(Path(package.__file__ or "").parents[1]) for package in (tuning_trial,))
+    settings = {"TUNING_TRAINER": '{"data": "iris", "optimizer": {"lr": -1}}', "PYTHONPATH": paths}
+    ended = subprocess.run(
+        [sys.executable, "-m", "tuning_trainer"],
+        env=os.environ | variables | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == exit_codes.INVALID_SETTING, ended.stderr[-2000:]
+    assert "optimizer.lr" in ended.stderr
