@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.cluster.builders import a_spec, a_study, raw_job, raw_pod, raw_study, raw_trial, terminated
 from tuning_operator.api.study import MetricsSource
+from tuning_operator.cluster import podlogs
 from tuning_operator.cluster.collect import Collector
 from tuning_operator.cluster.errors import ApiError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from tuning_operator.cluster.gather import runs_of
@@ -207,8 +208,8 @@ async def test_a_flood_is_read_at_its_bound_and_its_end_is_found() -> None:
 
 
 async def test_of_a_log_without_end_the_last_lines_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuning_operator.cluster.podlogs.END_MAX", 100_000)
-    monkeypatch.setattr("tuning_operator.cluster.podlogs.TAIL_LINES", 10)
+    monkeypatch.setattr(podlogs, "END_MAX", 100_000)
+    monkeypatch.setattr(podlogs, "TAIL_LINES", 10)
     world = World()
     world.kubelet.prints(0.5, "loss=9 size=1", *["x" * 1000] * 300, "loss=1 size=1")
     world.ends()
