@@ -16,6 +16,8 @@ class Cap:
     study: Study | None = None
     capped: Study | None = None
     """The same with its share; kept, so that what hangs on it needs not be worked out again."""
+    claim: Claim | None = None
+    """What it wants and has, between `cap` and `settle`; None where nothing is limited."""
     told: bool = False
 
 
@@ -26,10 +28,11 @@ class Capping:
     def cap(self, cap: Cap, known: Known, snapshot: Snapshot) -> Snapshot:
         """The snapshot to decide on. No other study may be decided on between this and `settle`."""
         study = snapshot.study
-        if not self._shares.limits(study.namespace):
+        cap.claim = _claim(snapshot) if self._shares.limits(study.namespace) else None
+        if cap.claim is None:
             return snapshot
         limits = study.spec.limits
-        allowed = self._shares.allowed(known.key, _claim(snapshot))
+        allowed = self._shares.allowed(known.key, cap.claim)
         most = min(allowed, limits.parallel)
         queued = min(allowed - most, limits.queued)
         if (most, queued) == _pair(study):
@@ -40,21 +43,20 @@ class Capping:
             cap.study, cap.capped = study, replace(study, spec=study.spec.model_copy(update={"limits": changed}))
         return replace(snapshot, study=cap.capped)
 
-    def settle(self, cap: Cap, known: Known, snapshot: Snapshot, plan: Plan) -> tuple[list[Key], list[Event]]:
+    def settle(self, cap: Cap, known: Known, plan: Plan) -> tuple[list[Key], list[Event]]:
         """After the decision: the studies that may start more now, and what a person should know."""
-        if not self._shares.limits(snapshot.study.namespace):
+        if cap.claim is None:
             return [], []
-        held = _live(snapshot) + sum(isinstance(action, StartRun) for action in plan.actions)
-        wanted = held if plan.finished else _claim(snapshot).wanted
+        held = cap.claim.held + sum(isinstance(action, StartRun) for action in plan.actions)
+        wanted = held if plan.finished else cap.claim.wanted
         waking = self._shares.hold(known.key, held, wanted=wanted)
-        short = cap.capped is not None and not plan.finished and held < wanted
-        events = []
-        if short and not cap.told:
-            most = cap.capped.spec.limits.parallel if cap.capped is not None else 0
-            note = f"the policy of namespace {known.key[0]!r} leaves this study {most} trials at once; the others wait"
-            events.append(Event("Normal", "WaitsForItsShare", note))
-        cap.told = short
-        return waking, events
+        short = cap.capped if held < wanted else None
+        told, cap.told = cap.told, short is not None
+        if short is None or told:
+            return waking, []
+        most = short.spec.limits.parallel
+        note = f"the policy of namespace {known.key[0]!r} leaves this study {most} trials at once; the others wait"
+        return waking, [Event("Normal", "WaitsForItsShare", note)]
 
     def forget(self, key: Key) -> list[Key]:
         """The study is no more; the studies that may start more now."""
@@ -62,7 +64,8 @@ class Capping:
 
 
 def _claim(snapshot: Snapshot) -> Claim:
-    spec, live = snapshot.study.spec, _live(snapshot)
+    spec = snapshot.study.spec
+    live = sum(run.state is not RunState.ENDED for run in snapshot.runs)
     idle = spec.suspend or bool(snapshot.invalid) or snapshot.study.deleting
     left = room(spec, len(snapshot.trials))
     open_ = sum(trial.result is None for trial in snapshot.trials)
@@ -73,7 +76,3 @@ def _claim(snapshot: Snapshot) -> Claim:
 
 def _pair(study: Study) -> tuple[int, int]:
     return study.spec.limits.parallel, study.spec.limits.queued
-
-
-def _live(snapshot: Snapshot) -> int:
-    return sum(run.state is not RunState.ENDED for run in snapshot.runs)

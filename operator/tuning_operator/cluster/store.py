@@ -70,7 +70,7 @@ class Known:
 
 
 class Store:
-    def __init__(self, *, on_forget: "Callable[[Known], None]" = lambda known: None) -> None:
+    def __init__(self, *, on_forget: Callable[[Known], None] = lambda known: None) -> None:
         """`on_forget(known)` is called for each study that is no more."""
         self._on_forget = on_forget
         self.studies: dict[Key, Known] = {}

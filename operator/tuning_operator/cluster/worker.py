@@ -220,7 +220,7 @@ class Worker:
         )
         snapshot = self._capping.cap(memory.cap, known, seen)
         plan = decide(snapshot, self._now(), memo=memory.memo)
-        waking, events = self._capping.settle(memory.cap, known, seen, plan)
+        waking, events = self._capping.settle(memory.cap, known, plan)
         for key in waking:
             self._queue.add(key)
         return snapshot, replace(plan, events=(*plan.events, *events)) if events else plan
