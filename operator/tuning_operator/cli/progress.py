@@ -7,7 +7,7 @@ from typing import Any
 
 from tuning_operator.api.study import Goal
 from tuning_operator.api.trial import Role, TrialState
-from tuning_operator.core.model import QUEUED, Run, RunState, Trial
+from tuning_operator.core.model import Run, RunState, Trial
 from tuning_operator.local.runner import Scene
 
 
@@ -106,8 +106,6 @@ def _state(trial: Trial, run: Run | None) -> str:
     if run is None:
         waiting = trial.recorded_state is TrialState.PAUSED
         return TrialState.PAUSED.value if waiting else TrialState.PENDING.value
-    if run.reason == QUEUED:
-        return TrialState.QUEUED.value
     return "Stopping" if run.state is RunState.STOPPING else TrialState.RUNNING.value
 
 

@@ -22,7 +22,6 @@ from tuning_operator.core.lifecycle import (
     values_due,
 )
 from tuning_operator.core.model import (
-    QUEUED,
     Action,
     RecordAttempt,
     RecordResult,
@@ -162,7 +161,7 @@ class Desk:
             self._climb(each)
         elif run.state is RunState.ENDED:
             self._ended(each, run)
-        elif run.state is RunState.WAITING and run.reason == QUEUED:
+        elif run.queued:
             self._held_back(each, run)
         elif run.state is RunState.RUNNING and self._overdue(run):
             self.stop(each, timed_out(self.spec, run))

@@ -169,6 +169,11 @@ class Run:
     accelerators: int | None = None
     """How many it holds, where that is seen; None: as many as the study says."""
 
+    @property
+    def queued(self) -> bool:
+        """Whether a queue holds its Job back."""
+        return self.state is RunState.WAITING and self.reason == QUEUED
+
 
 @dataclass(frozen=True, slots=True)
 class StartProblem:

@@ -18,7 +18,7 @@ from tuning_operator.core.conditions import Headline, conditions
 from tuning_operator.core.desk import Desk
 from tuning_operator.core.leaders import Leader
 from tuning_operator.core.memo import Memo
-from tuning_operator.core.model import QUEUED, Run, RunState, Snapshot, Trial
+from tuning_operator.core.model import Run, Snapshot, Trial
 from tuning_operator.core.naming import trial_name
 from tuning_operator.core.objectives import METRICS_MAX
 from tuning_operator.core.rungs import rung_table
@@ -120,9 +120,8 @@ def _counts(p: Projection) -> dict[str, int]:
 
 
 def _waits_for_something(run: Run) -> bool:
-    if run.state is RunState.WAITING and run.reason == QUEUED:
-        return True
-    return run.started_at is None and run.reason not in ("", "ContainerCreating", "PodInitializing", "Scheduled")
+    stands = run.started_at is None and run.reason not in ("", "ContainerCreating", "PodInitializing", "Scheduled")
+    return run.queued or stands
 
 
 def _headline(p: Projection, counts: Mapping[str, int]) -> Headline:
