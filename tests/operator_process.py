@@ -16,6 +16,8 @@ from tests.testcluster.processes import Process
 
 ROOT = Path(__file__).parents[1]
 AGENT = "tuning-operator"
+LEASE = "tuning-operator"
+"""The name that the operator takes without being told another."""
 
 Object = dict[str, Any]
 

@@ -11,9 +11,10 @@ from typing import Any
 from tests.chaos.faults import Inflict
 from tests.chaos.recorded import STUDY, UID, Authors, Reader
 from tests.chaos.script import Fault
-from tests.chaos.stage import LEASE, NAMES, Stage
+from tests.chaos.stage import NAMES, Stage
 from tests.chaos.studies import the_study
 from tests.history import Fact, Remains, Rests, RunCreated, TrialCreated, TrialRecorded, check
+from tests.operator_process import LEASE
 from tests.testcluster.client import ApiError, eventually
 
 Object = dict[str, Any]

@@ -20,7 +20,6 @@ from tests.testcluster.client import eventually
 from tests.testcluster.control_plane import ControlPlane, Options
 from tests.testcluster.fakenode import FakeNode, Rule
 
-LEASE = "tuning-operator"
 NAMES = ("operator-a", "operator-b")
 
 

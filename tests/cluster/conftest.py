@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.operator_process import OperatorProcess
 from tests.testcluster.cluster import Cluster
+from tests.testcluster.control_plane import ControlPlane
 from tests.testcluster.fakenode import FakeNode
 
 
@@ -14,6 +16,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/cluster/" in item.path.as_posix():
             item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="module")
+def operator(plane: ControlPlane) -> Iterator[OperatorProcess]:
+    """One for all tests of a module, on the plane that the module makes for itself."""
+    with OperatorProcess(plane) as process:
+        yield process
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.audit_history import history
 from tests.history import Fact, Rests, check
-from tests.operator_process import install_crds
+from tests.operator_process import LEASE, install_crds
 from tests.testcluster.client import eventually
 from tests.testcluster.control_plane import ControlPlane, Options
 
@@ -52,6 +52,12 @@ def until(cluster: ControlPlane, namespace: str, name: str, what: str, test: Any
         return study if test(study) else None
 
     return eventually(there, timeout=timeout, interval=0.2, what=what)
+
+
+def without_lease(cluster: ControlPlane) -> None:
+    """Let the next operator lead at once: a killed one cannot give its lease back, and a test cannot wait."""
+    if cluster.client.find("leases", LEASE, "default"):
+        cluster.client.delete("leases", LEASE, "default")
 
 
 def nothing_left(cluster: ControlPlane, namespace: str) -> None:

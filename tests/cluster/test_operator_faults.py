@@ -8,8 +8,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.operated import live_pods, nothing_left, operated_plane, promises_kept, states, trials, until
-from tests.operator_process import OperatorProcess, a_study, wait_for_state
+from tests.cluster.operated import (
+    live_pods,
+    nothing_left,
+    operated_plane,
+    promises_kept,
+    states,
+    trials,
+    until,
+    without_lease,
+)
+from tests.operator_process import LEASE, OperatorProcess, a_study, wait_for_state
 from tests.testcluster.claims import a_claim
 from tests.testcluster.client import eventually
 from tests.testcluster.control_plane import ControlPlane
@@ -17,8 +26,6 @@ from tests.testcluster.fakenode import FakeNode, Rule
 from tuning_operator.api.study import StudySpec
 from tuning_operator.search.suggest import problem, suggest
 from tuning_operator.search.types import Observation
-
-LEASE = "tuning-operator"
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +38,6 @@ def plane() -> Iterator[ControlPlane]:
 @pytest.fixture
 def namespace(plane: ControlPlane) -> str:
     return plane.new_namespace("fault")
-
-
-def without_lease(plane: ControlPlane) -> None:
-    """Let the next operator lead at once: a killed one cannot give its lease back, and a test cannot wait."""
-    if plane.client.find("leases", LEASE, "default"):
-        plane.client.delete("leases", LEASE, "default")
 
 
 @pytest.mark.parametrize("seed", [1])

@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.operated import live_pods, nothing_left, operated_plane, promises_kept, states, trials, until
-from tests.cluster.test_operator_faults import without_lease
+from tests.cluster.operated import (
+    live_pods,
+    nothing_left,
+    operated_plane,
+    promises_kept,
+    states,
+    trials,
+    until,
+    without_lease,
+)
 from tests.operator_process import AGENT, OperatorProcess, a_study, wait_for_state
 from tests.testcluster.claims import a_claim
 from tests.testcluster.client import eventually
@@ -35,12 +43,6 @@ Object = dict[str, Any]
 def plane() -> Iterator[ControlPlane]:
     with operated_plane() as cluster, FakeNode(cluster, seconds=1, rules=RULES):
         yield cluster
-
-
-@pytest.fixture(scope="module")
-def operator(plane: ControlPlane) -> Iterator[OperatorProcess]:
-    with OperatorProcess(plane) as process:
-        yield process
 
 
 @pytest.fixture

@@ -25,12 +25,6 @@ def plane() -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="module")
-def operator(plane: ControlPlane) -> Iterator[OperatorProcess]:
-    with OperatorProcess(plane) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
 def namespace(plane: ControlPlane, operator: OperatorProcess) -> str:
     name = plane.new_namespace("report")
     plane.client.create("tuningstudies", a_study("first", trials=12, parallel=4), name)

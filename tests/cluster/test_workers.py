@@ -26,12 +26,6 @@ def plane() -> Iterator[ControlPlane]:
         yield cluster
 
 
-@pytest.fixture(scope="module")
-def operator(plane: ControlPlane) -> Iterator[OperatorProcess]:
-    with OperatorProcess(plane) as process:
-        yield process
-
-
 @pytest.fixture
 def namespace(plane: ControlPlane, operator: OperatorProcess) -> str:
     return plane.new_namespace("workers")
