@@ -45,12 +45,17 @@ def write(path: Path, fill: Fill, *, key: Key | None = None) -> Path:
         raise OSError(f"{target} cannot be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
-    descriptor = os.open(target.parent, os.O_RDONLY)
+    flush(target.parent)
+    return target
+
+
+def flush(path: Path) -> None:
+    """Has the disk keep what a file holds, or which files a directory has."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return target
 
 
 def write_text(path: Path, text: str, *, key: Key | None = None) -> Path:

@@ -69,14 +69,11 @@ class Parallel:
         return outputs
 
 
-class DistributedData(Parallel):
-    """DDP: every process has the whole model, gradients are averaged while they are computed."""
-
-    name = "ddp"
+class Replicated(Parallel):
+    """Every process has the whole model, in torch's DDP."""
 
     def __init__(self, module: nn.Module, world: World) -> None:
         super().__init__(module, world)
-        self.retries = not synchronise(module)
         self._ddp = _ddp(module)
         self.model = self._ddp
 
@@ -85,7 +82,17 @@ class DistributedData(Parallel):
         return contextlib.nullcontext() if last else self._ddp.no_sync()
 
 
-class LocalSgd(Parallel):
+class DistributedData(Replicated):
+    """DDP: gradients are averaged while they are computed."""
+
+    name = "ddp"
+
+    def __init__(self, module: nn.Module, world: World) -> None:
+        self.retries = not synchronise(module)
+        super().__init__(module, world)
+
+
+class LocalSgd(Replicated):
     """Post-local SGD (Lin et al., 2020): gradients are averaged for the first steps, later only among the processes of
     a machine, and the weights of all every so many steps.
     """
@@ -100,15 +107,9 @@ class LocalSgd(Parallel):
 
         together = world.local_size if world.local_size < world.size else 1
         subgroup, _ = dist.new_subgroups(group_size=together)
-        self._ddp = _ddp(module)
-        self.model = self._ddp
         self._hook = hook.PostLocalSGDState(None, subgroup, warmup, post_local_gradient_allreduce=together > 1)  # type: ignore[no-untyped-call]
         self._ddp.register_comm_hook(self._hook, hook.post_localSGD_hook)
         self._averager = PeriodicModelAverager(every, warmup)
-
-    def part(self, last: bool) -> AbstractContextManager[object]:
-        """See `Parallel`."""
-        return contextlib.nullcontext() if last else self._ddp.no_sync()
 
     def after_step(self, step: int) -> None:
         """See `Parallel`."""

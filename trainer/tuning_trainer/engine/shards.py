@@ -7,7 +7,6 @@ more when the training goes on.
 
 from __future__ import annotations
 
-import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tuning_trainer.artifacts.store import flush
 from tuning_trainer.engine.world import World
 
 _SHARD = "shard of"
@@ -56,7 +56,7 @@ class Shards:
             raise OSError(f"{final} cannot be written: {self._first(problem)}")
         if self._world.main:
             for file in temporary.iterdir():
-                _flush(file)
+                flush(file)
             temporary.rename(final)
         files = {file.name: _checksum(file) for file in sorted(final.iterdir())} if self._world.main else {}
         return dict(rest) | {"shards": {"directory": name, "files": files}}
@@ -99,7 +99,9 @@ class Shards:
 
 def check(directory: Path, state: Mapping[str, Any]) -> None:
     """Raises ValueError or OSError when the shares that `state` names are not those that were written with it."""
-    shards = state.get("shards") or {"directory": ".", "files": {}}
+    shards = state.get("shards")
+    if shards is None:
+        return
     for name, checksum in shards["files"].items():
         if _checksum(directory / shards["directory"] / name) != checksum:
             raise ValueError(f"the checksum of {shards['directory']}/{name} is wrong")
@@ -128,11 +130,3 @@ def _checksum(path: Path) -> int:
         while chunk := file.read(_CHUNK):
             total = zlib.crc32(chunk, total)
     return total
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -105,7 +105,7 @@ def build(
         raise SettingError("privacy is asked for, but compress trains in ways that opacus cannot; use one of the two")
     if not compression.wanted:
         shared = parallel.build(config.runtime, module, world, device=device)
-        model: Callable[[Tensor], Tensor] = compiled(shared.model) if config.runtime.compile else shared.model
+        model = _runnable(config, shared.model)
         loop = _loop(
             config,
             module,
@@ -117,8 +117,7 @@ def build(
             should_stop=stop_question(shared.world, should_stop),
             shared=shared,
         )
-        alone = shared.world.size == 1
-        judged = model if alone else compiled(module) if config.runtime.compile else module
+        judged = model if shared.world.size == 1 else _runnable(config, module)
         evaluate = Evaluator(
             shared.evaluated(judged),
             module=module,
@@ -130,7 +129,7 @@ def build(
         return Training(module, loop, evaluate, data, parallel=shared)
 
     def make() -> Loop:
-        model = compiled(module) if config.runtime.compile else module
+        model = _runnable(config, module)
         taught, mixed = compression.taught(model, loss)
         return _loop(
             config,
@@ -168,6 +167,11 @@ def _teaching(
     )
     evaluate = Evaluator(teacher, module=teacher, data=data, loss=loss, autocast=context, average=loop.average)
     return Teaching(loop, evaluate, data=data, epochs=epochs, compression=compression, should_stop=stop)
+
+
+def _runnable(config: TrainerConfig, module: nn.Module) -> Callable[[Tensor], Tensor]:
+    """`module`, or its compiled form where that is asked for."""
+    return compiled(module) if config.runtime.compile else module
 
 
 def _loop(
