@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tuning_trainer.config.loss import Loss
 from tuning_trainer.data.layout import Layout
-from tuning_trainer.data.source import Encoding, Rows
+from tuning_trainer.data.source import Encoding, Numbers, Rows
 from tuning_trainer.optim.loss import LossFunction
 from tuning_trainer.tasks.task import Meter
 
@@ -105,6 +105,14 @@ def counts(*, samples: int, slope: float = 1.0) -> Counts:
     random = np.random.default_rng(0)
     values = random.normal(size=(samples, 2)).astype(np.float32)
     return Counts(values, random.poisson(np.exp(slope * values[:, 0])).astype(np.float64))
+
+
+def labelled(*, targets: list[float], classes: list[str] | None = None, gap: bool = False) -> Numbers:
+    """A table with these targets."""
+    values = np.arange(len(targets), dtype=np.float64)[:, None]
+    values[-1] = np.nan if gap else values[-1]
+    kind = np.float64 if classes is None else np.array(targets).dtype
+    return Numbers(values, ("x",), np.array(targets, dtype=kind), tuple(classes) if classes else None)
 
 
 def no_source() -> Tensor:

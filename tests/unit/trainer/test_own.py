@@ -91,6 +91,20 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "which does not take what it is given: missing a required argument: 'samples'; see data.arguments",
     ),
     "data without samples": (data(samples=0), "returned a source without samples"),
+    "classes out of range": (
+        data("labelled", targets=[0, 1, 2, 1], classes=["no", "yes"]),
+        "returned classes from 0 to 2, but names 2; they must be 0 to 1",
+    ),
+    "classes that are no whole numbers": (
+        data("labelled", targets=[0.0, 1.0, 0.5], classes=["no", "yes"]),
+        "returned float64 as classes; they must be whole numbers",
+    ),
+    "a target that is no number": (data("labelled", targets=[1.0, float("nan")]), "targets that are no finite numbers"),
+    "targets of several numbers": (data("labelled", targets=[[1.0, 2.0]]), "targets of the shape (1, 2)"),
+    "samples that are no numbers": (
+        data("labelled", targets=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], gap=True),
+        "hold numbers that are not finite",
+    ),
     "no source": (data("no_source"), "returned Tensor without targets, classes, learn; return a"),
 }
 

@@ -10,10 +10,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from tests.unit.trainer.builders import CPU, a_config, the_data
 from tuning_trainer.config import SettingError
 from tuning_trainer.config.data import Table
 from tuning_trainer.config.split import Split
 from tuning_trainer.data import table
+from tuning_trainer.data.parts import prepare, wanted_folds
 
 CSV = """id,age,city,smoker,label
 1,20,Bonn,true,yes
@@ -31,7 +33,7 @@ def a_file(directory: Path, text: str = CSV, name: str = "data.csv") -> Path:
 
 
 def load(path: Path, **settings: Any) -> Any:
-    return table.load(Table(**{"path": str(path), "target": "label", "drop": ["id"], "split": Split(), **settings}))
+    return table.load(Table(**{"path": str(path), "target": "label", "drop": ["id"], "split": Split(), **settings}))[0]
 
 
 def test_mixed_columns_with_gaps(tmp_path: Path) -> None:
@@ -107,6 +109,8 @@ def test_what_is_predicted(tmp_path: Path, values: list[Any], task: str, classes
             "a,label\n1,x\n2,y\n3,x\n", {"drop": [], "task": "regression"}, "not numbers", id="text as numbers"
         ),
         pytest.param("a,label\n1,inf\n2,2.5\n3,1\n", {"drop": []}, "not finite", id="an endless target"),
+        pytest.param("a,label\n1,x\n,y\n3,x\n", {"drop": [], "missing": "error"}, "1 of 3 rows lack", id="a gap"),
+        pytest.param("a,label\n1,x\n,y\n3,x\n", {"drop": [], "missing": "drop"}, "2 rows are", id="too many gaps"),
         pytest.param("a,label\n2020-01-01,1\n2020-01-02,0\n2020-01-03,1\n", {"drop": []}, "'a' holds date", id="dates"),
     ],
 )
@@ -122,3 +126,66 @@ def test_a_file_that_is_missing_or_of_no_known_kind_is_named(tmp_path: Path) -> 
     with pytest.raises(SettingError, match=r"set data\.format to csv or parquet"):
         load(a_file(tmp_path, name="data.txt"))
     assert load(a_file(tmp_path, name="data.txt"), format="csv").classes == ("no", "yes")
+
+
+TRAIN = "x,c,label\n" + "".join(f"{i},{'ab'[i % 2]},{'no yes'.split()[i % 2]}\n" for i in range(20))
+
+
+def prepared(directory: Path, *, final: bool = False, **settings: Any) -> Any:
+    data = {"name": "table", "path": str(a_file(directory, TRAIN)), "target": "label", **settings}
+    return the_data(a_config({"data": data, "model": "linear"}), final=final)
+
+
+def test_parts_can_have_files_of_their_own(tmp_path: Path) -> None:
+    validation = a_file(tmp_path, "label,c,x,more\nyes,a,100,1\nno,zzz,,2\n", "validation.csv")
+    test = tmp_path / "test.parquet"
+    parquet.write_table(pa.table({"c": ["b", None], "label": ["no", "yes"], "x": [7, None]}), test)
+    found = prepared(tmp_path, validation_path=str(validation), test_path=str(test))
+    mean, deviation = np.arange(20).mean(), np.arange(20).std()  # of data.path alone, and of all of it
+    assert (len(found.train), len(found.validation), len(found.test())) == (20, 2, 2)
+    assert found.validation.inputs.tolist() == pytest.approx(np.array([[(100 - mean) / deviation, 1, 0], [0, 0, 0]]))
+    assert found.validation.targets.tolist() == [1, 0]
+    assert found.test().inputs.tolist() == pytest.approx(np.array([[(7 - mean) / deviation, 0, 1], [0, 0, 0]]))
+    assert found.test().targets.tolist() == [0, 1]
+    final = prepared(tmp_path, final=True, validation_path=str(validation), test_path=str(test))
+    assert (len(final.train), final.validation, len(final.test())) == (22, None, 2)
+    reduced = prepared(tmp_path, validation_path=str(validation), test_path=str(test), reduce={"select": 1})
+    assert (len(reduced.train), reduced.validation.inputs.shape, reduced.test().inputs.shape) == (20, (2, 1), (2, 1))
+
+
+def test_a_test_file_is_opened_in_the_end_only(tmp_path: Path) -> None:
+    found = prepared(tmp_path, test_path=str(tmp_path / "absent.csv"))
+    assert (len(found.train), len(found.validation)) == (16, 4)
+    with pytest.raises(SettingError, match=r"data\.test_path: .*absent\.csv cannot be read as csv"):
+        found.test()
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "words"),
+    [
+        pytest.param("x,label\n1,no\n", {}, "data.validation_path lacks the column 'c' of data.path", id="columns"),
+        pytest.param("x,c,lable\n1,a,no\n", {}, "lacks the column 'label' of data.path; did you mean", id="target"),
+        pytest.param("x,c,label\nlow,a,no\n", {}, "column 'x' holds text, but in data.path it holds num", id="kinds"),
+        pytest.param("x,c,label\n1,a,maybe\n", {}, "data.validation_path has the class 'maybe'", id="a class"),
+        pytest.param("x,c,label\n1,a,\n", {}, "data.validation_path: no row has a target", id="nothing"),
+        pytest.param("x,c,label\n,a,no\n", {"missing": "drop"}, "no row is complete", id="nothing complete"),
+        pytest.param("x,c,label\n1,a,no\n", {"split": {"validation": 0.2}}, "leave out one", id="share and file"),
+        pytest.param("x,c,label\n1,a,no\n", {"split": {"folds": 3}}, "keep one", id="folds and file"),
+    ],
+)
+def test_files_of_other_columns_or_classes_are_refused(
+    tmp_path: Path, text: str, settings: dict[str, Any], words: str
+) -> None:
+    other = a_file(tmp_path, text, "other.csv")
+    data = {"name": "table", "path": str(a_file(tmp_path, TRAIN)), "target": "label", "validation_path": str(other)}
+    config = a_config({"data": data | settings, "model": "linear"})
+    with pytest.raises(SettingError) as refused:
+        prepare(config.data, final=False, device=CPU, fold=wanted_folds(config.data, final=False)[0])
+    assert words in str(refused.value)
+
+
+def test_rows_with_gaps_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = load(a_file(tmp_path, CSV + "6,50,Bonn,true,no\n7,51,Ulm,false,yes\n"), missing="drop")
+    assert [column.values().tolist() for column in source.columns][0] == [20.0, 50.0, 51.0]
+    assert source.targets.tolist() == [1, 0, 1]
+    assert "data.path: 3 of 6 rows lack a value, first 'age' of row 2; they are left out" in capsys.readouterr().err

@@ -88,13 +88,17 @@ class Table(Section):
     """A CSV or Parquet file with a header. Numbers are standardised, text and booleans one-hot encoded, missing values
     filled.
 
-    A missing number becomes the median, a missing text a category of its own; a text not seen in training has no
-    category. All statistics come from the training part. Rows without a target are left out.
+    A text not seen in training has no category. All statistics come from the training part. Rows without a target are
+    left out. Files of their own for validation and test need the columns of `path`, in any order.
     """
 
     name: Literal["table"] = "table"
     path: Path
     """The mounted file."""
+    validation_path: Path | None = None
+    """A file with the validation part; null: a share of `path`."""
+    test_path: Path | None = None
+    """A file with the test part, read in role Final only; null: a share of `path`."""
     target: Annotated[str, Field(min_length=1)]
     """Name of the column to predict."""
     drop: Annotated[tuple[str, ...], Field(strict=False, max_length=1000)] = ()
@@ -107,6 +111,10 @@ class Table(Section):
     """
     categories: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Most categories of one text column; the rarer ones share the category of unseen text."""
+    missing: Literal["fill", "drop", "error"] = "fill"
+    """What to do with a row that lacks a value, or has one that is not finite. fill: a number becomes the median, a
+    text a category of its own; drop: leave the row out; error: use no such file.
+    """
     split: Split = Split()
     """How the rows are split."""
     reduce: Reduce = Reduce()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.own import CustomData
@@ -30,4 +33,26 @@ def load(data: CustomData) -> Source:
         )
     if not len(source.targets):
         raise SettingError(f"data.source {data.source!r} returned a source without samples")
+    if not isinstance(source, HasTask):
+        _check_targets(np.asarray(source.targets), source.classes, data.source)
     return source  # type: ignore[no-any-return]
+
+
+def _check_targets(targets: npt.NDArray[Any], classes: tuple[str, ...] | None, name: str) -> None:
+    if targets.ndim != 1:
+        raise SettingError(
+            f"data.source {name!r} returned targets of the shape {targets.shape}; one a sample is needed"
+        )
+    if classes is None:
+        if targets.dtype.kind not in "fiu" or not np.isfinite(targets).all():
+            raise SettingError(
+                f"data.source {name!r} returned targets that are no finite numbers; leave these rows out"
+            )
+        return
+    if targets.dtype.kind not in "iu":
+        raise SettingError(f"data.source {name!r} returned {targets.dtype} as classes; they must be whole numbers")
+    if targets.min() < 0 or targets.max() >= len(classes):
+        raise SettingError(
+            f"data.source {name!r} returned classes from {targets.min()} to {targets.max()}, but names "
+            f"{len(classes)}; they must be 0 to {len(classes) - 1}"
+        )

@@ -88,13 +88,14 @@ def prepare(
 
         return ratings.prepare(data, final=final, device=device)
     source, separate_test = _read(data)
+    divided = source if isinstance(source, Divided) else None
     reduce = getattr(data, "reduce", None)
     if isinstance(reduce, Reduce) and reduce.wanted:
         from tuning_trainer.data.reduced import Reduced
 
         source = Reduced(source, reduce)
-    if isinstance(source, Divided):
-        parts = source.parts(data.split)
+    if divided is not None:
+        parts = divided.parts(data.split)
     else:
         classes, separate = source.classes is not None, separate_test is not None
         parts = split(source.targets, data.split, classes=classes, separate_test=separate)
@@ -163,7 +164,7 @@ def _read(data: settings.Data) -> tuple[Source, SeparateTest | None]:
     if isinstance(data, settings.Table):
         from tuning_trainer.data import table
 
-        return table.load(data), None
+        return table.load(data)
     if isinstance(data, Text):
         from tuning_trainer.data import text
 
@@ -229,6 +230,12 @@ class _Placement:
             )
 
     def part(self, samples: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Part:
+        if samples.dtype.kind == "f" and not np.isfinite(samples).all():
+            bad = np.flatnonzero(~np.isfinite(samples.reshape(len(samples), -1)).all(axis=1))
+            raise SettingError(
+                f"{len(bad)} of {len(samples)} samples of a part hold numbers that are not finite, first that in place "
+                f"{bad[0]}; repair them, fill them, or leave them out"
+            )
         inputs = torch.from_numpy(np.ascontiguousarray(samples)).to(self._device)
         if self._normalization is not None:
             if self._early is None:  # the training part comes first and decides for all

@@ -6,6 +6,7 @@ scikit-learn is imported only here, where it is used: it takes seconds.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,13 +58,21 @@ class Reduced:
                 "whiten": self.reduce.whiten,
             }
 
-        def encode(wanted: Rows) -> npt.NDArray[np.float32]:
-            values = encoding.encode(wanted).astype(np.float64)
-            for step in steps:
-                values = step(values)
-            return np.ascontiguousarray(values, dtype=np.float32)
+        def after(encode: Callable[[Any], npt.NDArray[Any]]) -> Callable[[Any], npt.NDArray[np.float32]]:
+            def reduced(wanted: Any) -> npt.NDArray[np.float32]:
+                values = encode(wanted).astype(np.float64)
+                for step in steps:
+                    values = step(values)
+                return np.ascontiguousarray(values, dtype=np.float32)
 
-        return replace(encoding, encode=encode, description=encoding.description | {"reduce": described})
+            return reduced
+
+        return replace(
+            encoding,
+            encode=after(encoding.encode),
+            encode_others=after(encoding.encode_others) if encoding.encode_others else None,
+            description=encoding.description | {"reduce": described},
+        )
 
 
 def _selected(

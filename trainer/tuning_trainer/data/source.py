@@ -43,6 +43,8 @@ class Encoding:
     """Where `encode` gives numbers of things, int64 [N] or [N, kinds]: how many there are of each kind."""
     tables: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     """What a model is to hold of the data besides its weights."""
+    encode_others: Callable[[Any], npt.NDArray[Any]] | None = None
+    """As `encode`, for samples that are none of the source's rows, in a form of its own; None where it has none."""
 
 
 class Source(Protocol):

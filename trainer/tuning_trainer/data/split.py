@@ -63,6 +63,32 @@ def split(targets: npt.NDArray[Any], settings: TrainingSplit, *, classes: bool, 
     return Parts(train=random.permutation(np.concatenate(groups)), validation=parts["validation"], test=parts["test"])
 
 
+def split_beside_files(
+    targets: npt.NDArray[Any], settings: TrainingSplit, *, classes: bool, held_out: int, test_file: bool
+) -> Parts:
+    """As `split`, where the last `held_out` samples, if any, are the validation part by a file of their own, and a
+    `test_file` holds the tests.
+    """
+    own = len(targets) - held_out
+    shares = Split(
+        validation=0.0 if held_out else settings.validation,
+        test=0.0 if test_file or not isinstance(settings, Split) else settings.test,
+        seed=settings.seed,
+        stratify=settings.stratify,
+    )
+    found = split(targets[:own], shares, classes=classes)
+    return Parts(found.train, np.arange(own, len(targets)), found.test) if held_out else found
+
+
+def check_shares(split: Any, *, validation_path: str | None, test_path: str | None) -> None:
+    """Raises `SettingError` when a part has both a share and a file of its own."""
+    for part, path in (("validation", validation_path), ("test", test_path)):
+        if path and part in split.model_fields_set and getattr(split, part):
+            raise SettingError(
+                f"data.split.{part} is {getattr(split, part)} but data.{part}_path has all of this part; leave out one"
+            )
+
+
 def _apportion(size: int, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """`size` divided in proportion to `counts`, by largest remainder; a class keeps at least one sample where it
     can.

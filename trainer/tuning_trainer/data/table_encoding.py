@@ -4,14 +4,18 @@ rows only.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tuning_trainer.config.split import TrainingSplit
 from tuning_trainer.data.source import Encoding, Rows, column_statistics
+from tuning_trainer.data.split import Parts, split_beside_files
 
 MISSING = None
 """The category of missing texts."""
@@ -25,6 +29,46 @@ class Column:
     numbers: npt.NDArray[np.float64] | None = None
     texts: npt.NDArray[np.object_] | None = None
 
+    @property
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """Which values there are not."""
+        if self.numbers is not None:
+            return np.isnan(self.numbers)
+        return np.array([v is MISSING for v in self.values()], dtype=bool)
+
+    def values(self) -> npt.NDArray[Any]:
+        """Numbers or texts."""
+        found = self.texts if self.numbers is None else self.numbers
+        assert found is not None
+        return found
+
+    def at(self, rows: Rows) -> Column:
+        """Some of the rows."""
+        return self._with(self.values()[rows])
+
+    def and_then(self, other: Column) -> Column:
+        """Both, one after the other."""
+        return self._with(np.concatenate([self.values(), other.values()]))
+
+    def as_in(self, known: Column) -> Column:
+        """As a column of another file that is read for the first one's `known` column: numbers can be texts there, and
+        a column without values is of any kind.
+        """
+        if known.texts is not None and self.numbers is not None:
+            return Column(self.name, texts=np.array([_text(v) for v in self.numbers.tolist()], dtype=object))
+        if known.numbers is not None and self.texts is not None and self.missing.all():
+            return Column(self.name, numbers=np.full(len(self.texts), np.nan))
+        return self
+
+    def _with(self, values: npt.NDArray[Any]) -> Column:
+        return Column(self.name, numbers=values) if self.texts is None else Column(self.name, texts=values)
+
+
+def _text(number: float) -> str | None:
+    if math.isnan(number):
+        return MISSING
+    return str(int(number)) if number.is_integer() else str(number)
+
 
 @dataclass(frozen=True, slots=True)
 class TableSource:
@@ -34,6 +78,15 @@ class TableSource:
     targets: npt.NDArray[Any]
     classes: tuple[str, ...] | None
     max_categories: int
+    held_out: int = 0
+    """The last rows, which are the validation part by a file of their own."""
+    test_file: bool = False
+
+    def parts(self, wanted: TrainingSplit) -> Parts:
+        """Splits the rows for the parts that have no file of their own."""
+        return split_beside_files(
+            self.targets, wanted, classes=self.classes is not None, held_out=self.held_out, test_file=self.test_file
+        )
 
     def learn(self, rows: Rows) -> Encoding:
         """Medians, means, deviations and categories of the training `rows`."""
@@ -47,8 +100,13 @@ class TableSource:
         def encode(wanted: Rows) -> npt.NDArray[np.float32]:
             return np.concatenate([part.encode(column, wanted) for column, part in parts], axis=1, dtype=np.float32)
 
+        def encode_others(columns: Sequence[Column]) -> npt.NDArray[np.float32]:
+            rows = np.arange(len(columns[0].values()))
+            values = [part.encode(other, rows) for other, (_, part) in zip(columns, parts, strict=True)]
+            return np.concatenate(values, axis=1, dtype=np.float32)
+
         description = {"kind": "table", "columns": [{"name": c.name} | p.description() for c, p in parts]}
-        return Encoding(encode=encode, normalization=None, description=description)
+        return Encoding(encode=encode, normalization=None, description=description, encode_others=encode_others)
 
 
 @dataclass(frozen=True, slots=True)

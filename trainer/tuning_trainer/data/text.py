@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tuning_trainer.config.errors import SettingError, nearest
-from tuning_trainer.config.split import Split, TrainingSplit
+from tuning_trainer.config.split import TrainingSplit
 from tuning_trainer.config.text import Text
 from tuning_trainer.data import text_files, vocabulary
 from tuning_trainer.data.source import Encoding, Rows
-from tuning_trainer.data.split import Parts, split
+from tuning_trainer.data.split import Parts, check_shares, split_beside_files
 
 Targets = npt.NDArray[np.int64]
 
@@ -56,17 +56,9 @@ class TextSource:
 
     def parts(self, wanted: TrainingSplit) -> Parts:
         """Splits the texts of `data.path` for the parts that have no file of their own."""
-        own = len(self.texts) - self.held_out
-        shares = Split(
-            validation=0.0 if self.data.validation_path else wanted.validation,
-            test=0.0 if self.data.test_path or not isinstance(wanted, Split) else wanted.test,
-            seed=wanted.seed,
-            stratify=wanted.stratify,
+        return split_beside_files(
+            self.targets, wanted, classes=True, held_out=self.held_out, test_file=self.data.test_path is not None
         )
-        found = split(self.targets[:own], shares, classes=True)
-        if not self.data.validation_path:
-            return found
-        return Parts(train=found.train, validation=np.arange(own, len(self.texts)), test=found.test)
 
 
 SeparateTest = Callable[[Encoding], tuple[npt.NDArray[Any], npt.NDArray[Any]]]
@@ -95,15 +87,6 @@ def load(data: Text) -> tuple[TextSource, SeparateTest | None]:
         return encoding.encode_texts(found.texts), _targets(found.labels, classes, field="data.test_path")
 
     return TextSource(texts, targets, classes, data, held_out), test if data.test_path else None
-
-
-def check_shares(split: Any, *, validation_path: str | None, test_path: str | None) -> None:
-    """Raises `SettingError` when a part has both a share and a file of its own."""
-    for part, path in (("validation", validation_path), ("test", test_path)):
-        if path and part in split.model_fields_set and getattr(split, part):
-            raise SettingError(
-                f"data.split.{part} is {getattr(split, part)} but data.{part}_path has all of this part; leave out one"
-            )
 
 
 def _targets(labels: Sequence[str], classes: Sequence[str], *, field: str) -> Targets:
