@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.local.studies import Finished, Tuning, tuning
-from tests.samples import linked, rated, spoken
+from tests.samples import linked, patients, pictures, rated, spoken
+from tests.unit.trainer import texts
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STUDIES = sorted(EXAMPLES.glob("*.yaml"))
@@ -20,6 +21,10 @@ DATA: dict[str, Callable[[Path], object]] = {
     "spoken-words": lambda folder: spoken.write_digits(
         folder / "spoken-words", spoken.speakers(12), words=("one", "two", "six")
     ),
+    "own-table": patients.write_patients,
+    "image-folders": lambda folder: pictures.write_pictures(folder / "pictures"),
+    "kinds-of-text": lambda folder: texts.as_csv(folder / "texts.csv", texts.labelled(100)),
+    "language-model": lambda folder: (folder / "book.txt").write_text(texts.documentation()[:30_000]),
 }
 """Stands in for the published data that an example asks to put beside it."""
 

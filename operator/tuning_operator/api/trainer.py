@@ -245,12 +245,12 @@ def _missing(
     for path, setting in table["settings"].items():
         if not setting.get("required") or path in fixed or path in tuned:
             continue
-        needed = (path.endswith(".name") and "members" not in setting) or any(
-            set(_possible(section, fixed, tuned, table)) & set(members)
-            and set(_possible(section, fixed, tuned, table)) <= set(members)
-            for section, members in setting.get("members", {}).items()
+        sections = setting.get("members", {})
+        always = all(
+            (chosen := _possible(section, fixed, tuned, table)) and set(chosen) <= set(members)
+            for section, members in sections.items()
         )
-        if needed:
+        if always and (sections or path.endswith(".name")):
             yield Problem(f"spec.trial.trainer.{path}", "", f"is missing; write {_expected(setting)}")
 
 

@@ -128,7 +128,7 @@ def test_a_file_that_is_missing_or_of_no_known_kind_is_named(tmp_path: Path) -> 
     assert load(a_file(tmp_path, name="data.txt"), format="csv").classes == ("no", "yes")
 
 
-TRAIN = "x,c,label\n" + "".join(f"{i},{'ab'[i % 2]},{'no yes'.split()[i % 2]}\n" for i in range(20))
+TRAIN = "x,c,label\n" + "".join(f"{i},{'ab'[i % 2]},{['no', 'yes'][i % 2]}\n" for i in range(20))
 
 
 def prepared(directory: Path, *, final: bool = False, **settings: Any) -> Any:
@@ -186,6 +186,6 @@ def test_files_of_other_columns_or_classes_are_refused(
 
 def test_rows_with_gaps_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = load(a_file(tmp_path, CSV + "6,50,Bonn,true,no\n7,51,Ulm,false,yes\n"), missing="drop")
-    assert [column.values().tolist() for column in source.columns][0] == [20.0, 50.0, 51.0]
+    assert source.columns[0].values().tolist() == [20.0, 50.0, 51.0]
     assert source.targets.tolist() == [1, 0, 1]
     assert "data.path: 3 of 6 rows lack a value, first 'age' of row 2; they are left out" in capsys.readouterr().err
