@@ -107,7 +107,7 @@ def counts(*, samples: int, slope: float = 1.0) -> Counts:
     return Counts(values, random.poisson(np.exp(slope * values[:, 0])).astype(np.float64))
 
 
-def labelled(*, targets: list[float], classes: list[str] | None = None, gap: bool = False) -> Numbers:
+def labelled(*, targets: list[Any], classes: list[str] | None = None, gap: bool = False) -> Numbers:
     """A table with these targets."""
     values = np.arange(len(targets), dtype=np.float64)[:, None]
     values[-1] = np.nan if gap else values[-1]

@@ -99,7 +99,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         data("labelled", targets=[0.0, 1.0, 0.5], classes=["no", "yes"]),
         "returned float64 as classes; they must be whole numbers",
     ),
-    "a target that is no number": (data("labelled", targets=[1.0, float("nan")]), "targets that are no finite numbers"),
+    "a target that is no number": (data("labelled", targets=["1.0", "nan"]), "targets that are no finite numbers"),
     "targets of several numbers": (data("labelled", targets=[[1.0, 2.0]]), "targets of the shape (1, 2)"),
     "samples that are no numbers": (
         data("labelled", targets=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], gap=True),
