@@ -56,14 +56,14 @@ def load(data: settings.Table) -> tuple[TableSource, SeparateTest | None]:
         )
     columns, targets, held_out = [column.at(kept) for column in columns], targets[kept], 0
     if data.validation_path:
-        more, wanted = _others(data.validation_path, data, columns, classes, setting="data.validation_path")
+        more, others = _others(data.validation_path, data, columns, classes, setting="data.validation_path")
         columns = [column.and_then(other) for column, other in zip(columns, more, strict=True)]
-        targets, held_out = np.concatenate([targets, wanted]), len(wanted)
+        targets, held_out = np.concatenate([targets, others]), len(others)
 
     def test(encoding: Encoding) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         assert data.test_path and encoding.encode_others
-        found, wanted = _others(data.test_path, data, columns, classes, setting="data.test_path")
-        return encoding.encode_others(found), wanted
+        found, others = _others(data.test_path, data, columns, classes, setting="data.test_path")
+        return encoding.encode_others(found), others
 
     source = TableSource(
         columns=tuple(columns),
@@ -108,7 +108,7 @@ def _told(table: Any, data: settings.Table) -> Any:
 def _kept(columns: Sequence[Column], data: settings.Table, *, setting: str) -> Rows:
     """The rows that count, by the policy for missing values."""
     missing = np.stack([column.missing for column in columns])
-    lacking = missing.any(axis=0)
+    lacking: npt.NDArray[np.bool_] = np.asarray(missing.any(axis=0))
     if data.missing == "fill" or not lacking.any():
         return np.arange(missing.shape[1])
     row = int(np.flatnonzero(lacking)[0])
