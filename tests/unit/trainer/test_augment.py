@@ -64,11 +64,20 @@ def test_a_crop_is_a_part_of_the_image_in_a_black_frame() -> None:
     assert torch.equal(ours.crop(images, torch.tensor(rows), torch.tensor(columns), border=3), torch.stack(expected))
 
 
-def test_each_image_is_mirrored_by_its_own_chance() -> None:
+def test_a_turn_of_the_hue_changes_colours_but_neither_light_nor_saturation() -> None:
+    images = some_images(32)
+    changed = change(Augment(hue=0.5), images)
+    for edge in (torch.amax, torch.amin):
+        assert torch.allclose(edge(changed, 1), edge(images, 1), atol=0.5)
+    assert float((changed - images).abs().mean()) > 20
+
+
+@pytest.mark.parametrize(("way", "axis"), [("flip", 3), ("vertical_flip", 2)])
+def test_each_image_is_mirrored_by_its_own_chance(way: str, axis: int) -> None:
     images = some_images(200, side=4)
-    changed = change(Augment(flip=0.3), images)
+    changed = change(Augment.model_validate({way: 0.3}), images)
     kept = (changed == images).flatten(1).all(1)
-    mirrored = (changed == images.flip(3)).flatten(1).all(1)
+    mirrored = (changed == images.flip(axis)).flatten(1).all(1)
     assert bool((kept | mirrored).all())
     assert 0.2 < float(mirrored.float().mean()) < 0.4
 

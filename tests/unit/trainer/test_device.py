@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from tuning_trainer.config.runtime import Runtime
 from tuning_trainer.engine import compiling, device
 
 
@@ -26,6 +28,24 @@ def test_threads_are_as_told_or_what_there_is() -> None:
     assert device.default_threads({"OMP_NUM_THREADS": "3"}) == 3
     assert 1 <= device.default_threads({}) <= device.MAX_DEFAULT_THREADS
     assert device.default_threads({"OMP_NUM_THREADS": "many"}) == device.default_threads({})
+
+
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("as_before")
+def test_what_is_not_deterministic_is_refused_when_told_so() -> None:
+    device.choose(Runtime(device="cpu"))
+    assert not torch.are_deterministic_algorithms_enabled()
+    device.choose(Runtime(device="cpu", deterministic=True, threads=1))
+    with pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
+        torch.zeros(3).put_(torch.tensor([0]), torch.ones(1), accumulate=False)
+    assert torch.get_num_threads() == 1
 
 
 def test_a_model_that_cannot_be_compiled_is_used_as_it_is(

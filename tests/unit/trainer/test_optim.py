@@ -181,11 +181,21 @@ def test_gradients_are_clipped_by_norm_and_then_by_value() -> None:
     assert gradients.build(a_config().train, [weight]) is None
 
 
-def test_one_cycle_is_torchs() -> None:
+@pytest.mark.parametrize(("rise", "start", "floor"), [(0.3, 0.04, 4e-6), (0.5, 0.1, 0.01)])
+def test_one_cycle_is_torchs(rise: float, start: float, floor: float) -> None:
     weight = nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=1.0)
-    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=40, cycle_momentum=False)
-    ours = schedule.factor(a_config(schedule="one_cycle").schedule, epochs=4, steps_per_epoch=10)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=1.0,
+        total_steps=40,
+        cycle_momentum=False,
+        pct_start=rise,
+        div_factor=1 / start,
+        final_div_factor=start / floor,
+    )
+    config = a_config(schedule="one_cycle", rise=rise, start=start, floor=floor)
+    ours = schedule.factor(config.schedule, epochs=4, steps_per_epoch=10)
     assert ours is not None
     for step in range(40):
         assert math.isclose(ours(step), optimizer.param_groups[0]["lr"], rel_tol=1e-9), step
