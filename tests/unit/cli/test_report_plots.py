@@ -74,7 +74,7 @@ def test_the_hypervolume_is_that_of_all_feasible_trials_so_far() -> None:
 @pytest.mark.parametrize(
     ("objectives", "kind"),
     [
-        pytest.param([ACC, SIZE, LATENCY], "scatter3d", id="three objectives in space"),
+        pytest.param([ACC, SIZE, LATENCY], "scatter", id="three objectives two by two"),
         pytest.param([ACC, SIZE, LATENCY, HEAT], "parcoords", id="four as lines"),
     ],
 )
@@ -85,6 +85,26 @@ def test_fronts_of_more_objectives(objectives: list[dict[str, str]], kind: str) 
     assert {trace["type"] for trace in front} == {kind}
     html = page(data, [])
     assert "best is the one at the knee" in html
+
+
+def test_points_of_a_front_have_their_numbers_and_its_axes_leave_out_what_breaks_a_constraint() -> None:
+    objectives = [ACC, SIZE, LATENCY]
+    trials = [a_trial(number, metrics=[each["metric"] for each in objectives]) for number in range(30)]
+    data = a_report(*trials, objectives=objectives, constraints=[{"metric": "acc", "min": 0.7}])
+    drawn = json.loads(drawn_of(data)["Pareto front"].json)
+    fronts = [trace for trace in drawn["data"] if trace["name"] == "front"]
+    assert [trace["text"] for trace in fronts] == [[str(trial.number) for trial in data.front]] * 3
+    low, high = drawn["layout"]["xaxis"]["range"]
+    kept = [trial.values["acc"] for trial in data.feasible]
+    assert low < min(kept) < max(kept) < high
+    assert min(trial.values["acc"] for trial in data.complete) < low
+
+
+def test_a_study_of_which_trials_still_run_has_a_timeline() -> None:
+    trials = [a_trial(number) for number in range(4)]
+    running = a_trial(4, state="Running")
+    del running["status"]["completionTime"]
+    assert "Timeline" in drawn_of(a_report(*trials, running))
 
 
 def test_weights_are_named_as_the_rule_of_the_best() -> None:

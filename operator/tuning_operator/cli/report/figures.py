@@ -89,4 +89,10 @@ def _by_optuna(data: ReportData, which: str) -> list[Plot]:
 def _timeline(data: ReportData) -> list[Plot]:
     from optuna import visualization as v
 
-    return [Plot("Timeline", "When each trial ran and how it ended.", lambda: v.plot_timeline(recorded(data)))]
+    return [
+        Plot(
+            "Timeline",
+            "When each trial ran, by this machine's clock, and how it ended.",
+            lambda: v.plot_timeline(recorded(data)),
+        )
+    ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tuning_operator.api.parameters import Parameter, Scale
@@ -113,9 +114,14 @@ def _trial(trial: TrialData, data: ReportData, space: Mapping[str, Any]) -> "opt
         values=None if losses is None else [trial.values[objective.metric] for objective in data.objectives],
     )
     frozen.number = trial.number
-    frozen.datetime_start = trial.start
-    frozen.datetime_complete = trial.end
+    frozen.datetime_start = _of_this_machine(trial.start)
+    frozen.datetime_complete = _of_this_machine(trial.end)
     return frozen
+
+
+def _of_this_machine(time: datetime | None) -> datetime | None:
+    """Optuna's plots compare with a clock that knows no time zone."""
+    return None if time is None else time.astimezone().replace(tzinfo=None)
 
 
 def _holds(distribution: Any, value: Any) -> bool:
