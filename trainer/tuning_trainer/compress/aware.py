@@ -14,21 +14,13 @@ from torch.nn import functional
 
 from tuning_trainer.compress import binary
 from tuning_trainer.compress.affine import of_samples, symmetric
-from tuning_trainer.compress.quantize import FOUR_BITS, replace, weight_granularity
+from tuning_trainer.compress.quantize import FOUR_BITS, is_column, replace, weight_granularity
 from tuning_trainer.compress.rounded import ACTIVATION_BITS
 from tuning_trainer.config.compress import Quantize
 
 
-class AwareLinear(nn.Linear):
-    """A linear layer with weights of one bit."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """See `nn.Linear`."""
-        return functional.linear(input, binary.pass_through(self.weight), self.bias)
-
-
-class AwareConvolution:
-    """What both convolutions share."""
+class Aware:
+    """What the layers here share."""
 
     bits: int
     rounds_inputs: bool
@@ -41,7 +33,15 @@ class AwareConvolution:
         return seen, symmetric(weight, self.bits).pass_through(weight)
 
 
-class AwareConv1d(AwareConvolution, nn.Conv1d):
+class AwareLinear(Aware, nn.Linear):
+    """A linear layer with weights of one bit, or of one input, for which torchao finds no ranges."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `nn.Linear`."""
+        return functional.linear(*self.rounded(input, self.weight), self.bias)
+
+
+class AwareConv1d(Aware, nn.Conv1d):
     """A convolution in one dimension."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class AwareConv1d(AwareConvolution, nn.Conv1d):
         return found
 
 
-class AwareConv2d(AwareConvolution, nn.Conv2d):
+class AwareConv2d(Aware, nn.Conv2d):
     """A convolution in two dimensions."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -64,7 +64,8 @@ def prepare(module: nn.Module, names: tuple[str, ...], settings: Quantize) -> No
     for name in names:
         layer = module.get_submodule(name)
         if isinstance(layer, nn.Conv1d | nn.Conv2d):
-            replace(module, name, _convolution(layer, settings))
+            kind = AwareConv1d if isinstance(layer, nn.Conv1d) else AwareConv2d
+            replace(module, name, _aware(layer, kind, settings))
         elif isinstance(layer, nn.Linear):
             replace(module, name, _linear(layer, settings))
 
@@ -84,8 +85,8 @@ def plain(module: nn.Module) -> nn.Module:
 
 
 def _linear(layer: nn.Linear, settings: Quantize) -> nn.Module:
-    if settings.bits == 1:
-        return _like(layer, AwareLinear)
+    if settings.bits == 1 or is_column(layer):
+        return _aware(layer, AwareLinear, settings)
     from torchao.quantization import quantize_
     from torchao.quantization.granularity import PerAxis
     from torchao.quantization.qat import IntxFakeQuantizeConfig, QATConfig
@@ -100,8 +101,8 @@ def _linear(layer: nn.Linear, settings: Quantize) -> nn.Module:
     return holder[0]
 
 
-def _convolution(layer: nn.Conv1d | nn.Conv2d, settings: Quantize) -> nn.Module:
-    made: Any = _like(layer, AwareConv1d if isinstance(layer, nn.Conv1d) else AwareConv2d)
+def _aware(layer: nn.Module, kind: type[nn.Module], settings: Quantize) -> nn.Module:
+    made: Any = _like(layer, kind)
     made.bits = settings.bits
     made.rounds_inputs = settings.activations != "float"
     return made  # type: ignore[no-any-return]

@@ -95,9 +95,9 @@ def layer_of(layer: nn.Module, rounded: Rounded) -> nn.Module:
         return RoundedConvolution(layer, rounded)
     if isinstance(layer, nn.Embedding):
         return RoundedEmbedding(layer, rounded)
-    if rounded.bits == 1:
-        return RoundedLinear(layer, rounded)
     assert isinstance(layer, nn.Linear)
+    if rounded.bits == 1 or is_column(layer):
+        return RoundedLinear(layer, rounded)
     return _with_torchao(layer, rounded)
 
 
@@ -105,6 +105,11 @@ def replace(module: nn.Module, name: str, layer: nn.Module) -> None:
     """Puts `layer` in the place of the one called `name`."""
     parent, _, leaf = name.rpartition(".")
     setattr(module.get_submodule(parent), leaf, layer)
+
+
+def is_column(layer: nn.Linear) -> bool:
+    """A layer of one input, as numbers of a table have it; torchao finds no ranges of such weights."""
+    return layer.in_features == 1
 
 
 def seen_ranges(module: nn.Module, names: tuple[str, ...], forward: Forward) -> dict[str, Tensor]:
@@ -141,7 +146,7 @@ def _is_plain(part: nn.Module) -> bool:
 
 
 def _rounded_layer(layer: nn.Module, settings: Quantize, known: Tensor | None) -> nn.Module:
-    if isinstance(layer, nn.Linear) and settings.bits != 1:
+    if isinstance(layer, nn.Linear) and settings.bits != 1 and not is_column(layer):
         return _by_torchao(layer, settings, known)
     weight = layer.weight
     assert isinstance(weight, Tensor)

@@ -113,7 +113,7 @@ class Quantize(Section):
     """Epochs trained with rounded numbers (quantisation-aware; gradients pass straight through the rounding); 0: only
     the trained weights are rounded; null: 0 for 8 and 4 bits, a quarter of `train.epochs` for 1 bit.
     """
-    group: Annotated[int, Field(ge=1, le=65536)] | None = 32
+    group: Annotated[int, Field(ge=2, le=65536)] | None = 32
     """Weights of a linear layer of 4 bits that share a scale; null, or where it does not divide the layer's inputs: all
     of an output.
     """

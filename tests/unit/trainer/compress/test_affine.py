@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from tuning_trainer.compress import aware, binary
 from tuning_trainer.compress.affine import Affine, between, of_samples, symmetric
+from tuning_trainer.compress.pack import pack, unpack
 from tuning_trainer.compress.quantize import chosen, quantized, restored, rounded_of, seen_ranges
 from tuning_trainer.config import SettingError
 from tuning_trainer.config.compress import Quantize
@@ -179,6 +180,25 @@ def test_training_with_rounded_numbers_computes_what_is_delivered(bits: Any) -> 
     plain = aware.plain(trained)
     assert torch.equal(plain(samples), model(samples))
     assert [type(part) for part in plain.modules()] == [type(part) for part in model.modules()]
+
+
+@pytest.mark.parametrize("activations", ["float", "dynamic", "static"])
+@pytest.mark.parametrize("bits", [8, 4])
+def test_a_layer_of_one_input_keeps_its_weights_and_trains(bits: Any, activations: Any) -> None:
+    torch.manual_seed(0)
+    model, samples = nn.Sequential(nn.Linear(1, 5), nn.Linear(5, 2)), torch.randn(7, 3, 1)
+    with torch.no_grad():
+        model[0].weight[1] = 0  # pruned; of such a row there is no range
+    settings = Quantize(bits=bits, activations=activations)
+    made = of(model, settings, samples)
+    assert torch.allclose(made[0](samples), model[0](samples), atol=0.03)
+    assert torch.allclose(restored(made)[0].weight, model[0].weight)
+    again = unpack(pack(made), copy.deepcopy(model))
+    assert torch.equal(again(samples), made(samples))
+    aware.prepare(model, ("0",), settings)
+    model(samples).square().mean().backward()
+    assert model[0].weight.grad is not None
+    assert torch.isfinite(model[0].weight.grad).all()
 
 
 def test_restored_layers_hold_what_the_numbers_stand_for() -> None:
