@@ -20,16 +20,17 @@ def check(config: TrainerConfig, *, data: Prepared, module: nn.Module, loss: Los
         raise _refusal(
             f"data.name is {config.data.name!r}, whose samples depend on each other; use data of single ones"
         )
-    for name, value, default in (
-        ("train.l1", train.l1, 0.0),
-        ("train.clip_norm", train.clip_norm, None),
-        ("train.clip_value", train.clip_value, None),
-        ("augment.mixup", config.augment.mixup, 0.0),
-        ("augment.cutmix", config.augment.cutmix, 0.0),
-        ("runtime.compile", config.runtime.compile, False),
+    bounded, mixed = "privacy.clip is what bounds gradients", "a sample must have a gradient of its own"
+    for name, value, default, why in (
+        ("train.l1", train.l1, 0.0, "optimizer.weight_decay keeps weights small too"),
+        ("train.clip_norm", train.clip_norm, None, bounded),
+        ("train.clip_value", train.clip_value, None, bounded),
+        ("augment.mixup", config.augment.mixup, 0.0, mixed),
+        ("augment.cutmix", config.augment.cutmix, 0.0, mixed),
+        ("runtime.compile", config.runtime.compile, False, "opacus takes the model apart by sample"),
     ):
         if value != default:
-            raise _refusal(f"{name} is {value}; leave it out (privacy.clip is what bounds gradients)")
+            raise _refusal(f"{name} is {value}; leave it out ({why})")
     if config.runtime.precision == "fp16":
         raise _refusal("runtime.precision is 'fp16'; use bf16 or fp32")
     if isinstance(loss, WeightedMean):
