@@ -104,6 +104,15 @@ def test_every_precision_learns(precision: str) -> None:
     assert final["val_accuracy"] > 0.9
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("model", ["mlp", "lenet", "cnn", "rnn", "transformer"])
+def test_every_model_trains_in_mixed_precision(model: str, precision: str) -> None:
+    split = {"validation": 0.05, "test": 0.9}
+    config = a_config({"data": {"split": split}}, data="digits", model=model, precision=precision, epochs=1)
+    code, session = ran(config)
+    assert code == 0, session.snapshot().error
+
+
 def test_a_loss_that_explodes_is_diverged() -> None:
     config = a_config(data="diabetes", model="linear", optimizer="sgd", lr=1000, epochs=50)
     code, reason, message = the_end(config)

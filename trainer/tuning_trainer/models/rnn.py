@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -49,15 +51,22 @@ class Rnn(nn.Module):
         """[N, ...] -> [N, outputs], or [N, T, outputs] for a language model."""
         vectors = self.sequence(inputs)
         if self.each:
-            states, _ = self.cells(vectors)
+            states, _ = self._through(vectors)
             return self.head(self.dropout(states))  # type: ignore[no-any-return]
         if self.of_tokens and self.directions == 1:
-            states, _ = self.cells(vectors)
+            states, _ = self._through(vectors)
             return self.head(self.dropout(tokens.last(states, tokens.valid(inputs))))  # type: ignore[no-any-return]
         if self.of_tokens:  # the other direction has to begin at the last token
             lengths = tokens.valid(inputs).sum(dim=1).cpu()
             vectors = nn.utils.rnn.pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
-        _, state = self.cells(vectors)
+        _, state = self._through(vectors)
         hidden = state[0] if isinstance(state, tuple) else state
         last = torch.cat(list(hidden[-self.directions :]), dim=1)
         return self.head(self.dropout(last))  # type: ignore[no-any-return]
+
+    def _through(self, vectors: Any) -> Any:
+        """The states, and the last ones. On CPUs cells compute in fp32: many of those have no LSTM in fewer bits."""
+        if not torch.is_autocast_enabled("cpu"):
+            return self.cells(vectors)
+        with torch.autocast("cpu", enabled=False):
+            return self.cells(vectors.float())
