@@ -106,7 +106,7 @@ class Inflict:
 
     def _delete(self, kind: str, fault: Fault, *, grace: int | None = None) -> None:
         stage = self.stage
-        found = [each for each in stage.plane.client.list(kind, stage.namespace) if not _over(each)]
+        found = [each for each in stage.listed(kind) if not _over(each)]
         if found:
             name = _pick(found, fault)["metadata"]["name"]
             self._ask(
@@ -117,7 +117,7 @@ class Inflict:
 
     def _delete_trial(self, fault: Fault) -> None:
         active = {study["metadata"]["uid"] for study in self._active()}
-        trials = self.stage.plane.client.list("tuningtrials", self.stage.namespace)
+        trials = self.stage.listed("tuningtrials")
         found = [
             trial
             for trial in trials
@@ -158,7 +158,7 @@ class Inflict:
             self._merge(name, {"spec": {"suspend": False}})
 
     def _active(self) -> list[Object]:
-        studies = self.stage.plane.client.list("tuningstudies", self.stage.namespace)
+        studies = self.stage.listed("tuningstudies")
         return [study for study in studies if not study.get("status", {}).get("completionTime")]
 
     def _path(self, plural: str, name: str = "") -> str:

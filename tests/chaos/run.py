@@ -120,7 +120,7 @@ class Chaos:
         for _ in range(self._active - len(self._unended())):
             body = the_study(self.outcome.studies)
             self.outcome.studies += 1
-            _insist(lambda body=body: self._create(body))
+            eventually(lambda body=body: self._create(body), timeout=60, interval=0.2, what="a new study")
 
     def _create(self, body: Object) -> bool:
         try:
@@ -131,7 +131,7 @@ class Chaos:
         return True
 
     def _unended(self) -> list[str]:
-        found = _insist(lambda: [self.stage.plane.client.list("tuningstudies", self.stage.namespace)])[0]
+        found = self.stage.listed("tuningstudies")
         return [
             f"{study['metadata']['name']}: {study.get('status', {}).get('state')}"
             for study in found
@@ -159,14 +159,14 @@ class Chaos:
         ]
 
     def _last_words(self) -> Iterator[Fact]:
-        client, namespace, now = self.stage.plane.client, self.stage.namespace, time.time()
-        present = {study["metadata"]["uid"]: study for study in client.list("tuningstudies", namespace)}
+        now = time.time()
+        present = {study["metadata"]["uid"]: study for study in self.stage.listed("tuningstudies")}
         for uid, study in present.items():
             yield Rests(now, uid, finished=study.get("status", {}).get("state") == "Succeeded")
         left = [
             f"{kind}/{each['metadata']['name']}"
             for kind in ("tuningtrials", "jobs", "pods")
-            for each in client.list(kind, namespace, labels=UID)
+            for each in self.stage.listed(kind, labels=UID)
             if each["metadata"]["labels"][UID] not in present
         ]
         yield Remains(now, "deleted", tuple(left))
@@ -174,7 +174,7 @@ class Chaos:
     def _ledger(self) -> Iterator[str]:
         """What is there at the end, without any history: every number once, every trial with its result."""
         ledgers: dict[str, list[Object]] = {}
-        for trial in self.stage.plane.client.list("tuningtrials", self.stage.namespace):
+        for trial in self.stage.listed("tuningtrials"):
             ledgers.setdefault(trial["metadata"]["labels"][STUDY], []).append(trial)
             result = trial.get("status", {}).get("result") or {}
             self.outcome.results[f"{result.get('state')}/{result.get('reason')}"] += 1
@@ -201,8 +201,3 @@ def _recoveries(outages: list[tuple[float, float]], facts: list[Fact]) -> Iterat
         first = next((at for at in made if at >= back), float("inf"))
         if first < following:
             yield back - began, first - back
-
-
-def _insist(ask: Callable[[], Any]) -> Any:
-    """As a person does, where the API server has just come back."""
-    return eventually(ask, timeout=60, interval=0.2, what="an answer of the API server")

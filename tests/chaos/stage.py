@@ -8,7 +8,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.chaos.record import Record
 from tests.chaos.studies import CLAIM
@@ -19,6 +19,8 @@ from tests.testcluster.claims import a_claim
 from tests.testcluster.client import eventually
 from tests.testcluster.control_plane import ControlPlane, Options
 from tests.testcluster.fakenode import FakeNode, Rule
+
+Object = dict[str, Any]
 
 NAMES = ("operator-a", "operator-b")
 
@@ -91,6 +93,14 @@ class Stage:
     def standby(self) -> Replica:
         leader = self.leader()
         return next(replica for replica in self.replicas if replica is not leader)
+
+    def listed(self, kind: str, *, labels: str = "") -> list[Object]:
+        """What there is; a server that is starting is asked again."""
+
+        def answer() -> tuple[list[Object]]:
+            return (self.plane.client.list(kind, self.namespace, labels=labels),)
+
+        return eventually(answer, timeout=60, interval=0.2, what=f"a list of {kind}")[0]
 
     def heal(self) -> list[str]:
         """Have everything run again; which operators had ended by themselves."""

@@ -19,12 +19,16 @@ POLICY = {
     "default": {"images": ["registry.example/*"], "serviceAccounts": ["train-*"], "maxParallel": 4},
     "namespaces": {"free": {"images": None, "maxParallel": None}},
 }
-LONG = Rule(end="never", labels={"tuning.study/study": "long"})
+RULES = [
+    Rule(end="never", labels={"tuning.study/study": "long"}),
+    # Long enough that pods of both are seen side by side where the machine is slow.
+    *(Rule(seconds=3, labels={"tuning.study/study": name}) for name in ("first", "second")),
+]
 
 
 @pytest.fixture(scope="module")
 def plane() -> Iterator[ControlPlane]:
-    with operated_plane() as cluster, FakeNode(cluster, seconds=0.7, rules=[LONG]):
+    with operated_plane() as cluster, FakeNode(cluster, seconds=0.7, rules=RULES):
         yield cluster
 
 
@@ -76,7 +80,7 @@ def test_a_service_account_that_is_allowed_and_one_that_is_not(plane: ControlPla
 
 def test_studies_of_a_namespace_share_its_slots_and_give_them_on(plane: ControlPlane, namespace: str) -> None:
     for name in ("first", "second"):
-        plane.client.create("tuningstudies", a_study(name, trials=12, parallel=8), namespace)
+        plane.client.create("tuningstudies", a_study(name, trials=8, parallel=8), namespace)
     seen: list[Counter[str]] = []
 
     def ended() -> bool:
@@ -100,3 +104,25 @@ def test_a_study_that_holds_all_slots_gives_them_on_as_it_is_suspended(plane: Co
     wait_for_state(plane, namespace, "next", "Succeeded")
 
     assert live_pods(plane, namespace) == []
+
+
+def test_an_operator_that_starts_counts_what_runs_before_it_starts_more(
+    plane: ControlPlane, operator: OperatorProcess, namespace: str
+) -> None:
+    plane.client.create("tuningstudies", a_study("long", trials=9, parallel=9), namespace)
+    eventually(lambda: len(live_pods(plane, namespace)) == 4, what="four pods")
+    operator.stop()
+    for name in ("a-first-one", "z-last-one"):  # whichever is decided on before the one that holds all
+        plane.client.create("tuningstudies", a_study(name, trials=3, parallel=3), namespace)
+    operator.start()
+    started: list[int] = []
+
+    def waits() -> bool:
+        started.append(len(live_pods(plane, namespace)))
+        events = plane.client.list("events", namespace)
+        waiting = {event["involvedObject"]["name"] for event in events if event["reason"] == "WaitsForItsShare"}
+        return waiting >= {"a-first-one", "z-last-one"}
+
+    eventually(waits, interval=0.2, what="the word that it waits")
+    assert set(started) == {4}
+    assert {pod["metadata"]["labels"]["tuning.study/study"] for pod in live_pods(plane, namespace)} == {"long"}

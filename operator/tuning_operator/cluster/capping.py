@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from tuning_operator.cluster.gather import runs_of
 from tuning_operator.cluster.shares import Claim, Shares
 from tuning_operator.cluster.store import Key, Known
 from tuning_operator.core.budgets import room
@@ -18,12 +19,21 @@ class Cap:
     """The same with its share; kept, so that what hangs on it needs not be worked out again."""
     claim: Claim | None = None
     """What it wants and has, between `cap` and `settle`; None where nothing is limited."""
+    short: bool = False
+    """It wants more than it may have."""
     told: bool = False
+    """And a person has been told."""
 
 
 class Capping:
     def __init__(self, shares: Shares) -> None:
         self._shares = shares
+
+    def begin(self, known: Known, study: Study) -> None:
+        """Count what a study holds that was there before us and has not been decided on yet."""
+        if self._shares.limits(study.namespace):
+            live = sum(run.state is not RunState.ENDED for run in runs_of(known).values())
+            self._shares.begin(known.key, Claim(live, live, cost=accelerators(study.spec), since=study.created_at))
 
     def cap(self, cap: Cap, known: Known, snapshot: Snapshot) -> Snapshot:
         """The snapshot to decide on. No other study may be decided on between this and `settle`."""
@@ -43,20 +53,24 @@ class Capping:
             cap.study, cap.capped = study, replace(study, spec=study.spec.model_copy(update={"limits": changed}))
         return replace(snapshot, study=cap.capped)
 
-    def settle(self, cap: Cap, known: Known, plan: Plan) -> tuple[list[Key], list[Event]]:
-        """After the decision: the studies that may start more now, and what a person should know."""
+    def settle(self, cap: Cap, known: Known, plan: Plan) -> list[Key]:
+        """After the decision: the studies that may start more now."""
         if cap.claim is None:
-            return [], []
+            cap.short = False
+            return []
         held = cap.claim.held + sum(isinstance(action, StartRun) for action in plan.actions)
         wanted = held if plan.finished else cap.claim.wanted
-        waking = self._shares.hold(known.key, held, wanted=wanted)
-        short = cap.capped if held < wanted else None
-        told, cap.told = cap.told, short is not None
-        if short is None or told:
-            return waking, []
-        most = short.spec.limits.parallel
+        cap.short = cap.capped is not None and held < wanted
+        return self._shares.hold(known.key, held, wanted=wanted)
+
+    def news(self, cap: Cap, known: Known) -> list[Event]:
+        """What a person should know, once each time that it comes to be so."""
+        told, cap.told = cap.told, cap.short
+        if told or not cap.short or cap.capped is None:
+            return []
+        most = cap.capped.spec.limits.parallel
         note = f"the policy of namespace {known.key[0]!r} leaves this study {most} trials at once; the others wait"
-        return waking, [Event("Normal", "WaitsForItsShare", note)]
+        return [Event("Normal", "WaitsForItsShare", note)]
 
     def forget(self, key: Key) -> list[Key]:
         """The study is no more; the studies that may start more now."""

@@ -30,6 +30,8 @@ class Shares:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._claims: dict[Key, Claim] = {}
+        self._settled: dict[Key, Claim] = {}
+        """Each as it was after its last decision: what it has less of now is room for the others."""
         self._dealt: tuple[dict[Key, Claim], dict[Key, int]] | None = None
 
     def limits(self, namespace: str) -> bool:
@@ -38,6 +40,11 @@ class Shares:
         return any(
             each is not None for each in (self._policy.max_accelerators, rules.max_parallel, rules.max_accelerators)
         )
+
+    def begin(self, key: Key, claim: Claim) -> None:
+        """Count what a study holds that has not been decided on yet: those decided on before it must leave it that."""
+        self._claims.setdefault(key, claim)
+        self._settled.setdefault(key, claim)
 
     def allowed(self, key: Key, claim: Claim) -> int:
         """Trials that the study may have at once now; it says so anew whenever it decides."""
@@ -49,14 +56,16 @@ class Shares:
 
     def hold(self, key: Key, held: int, *, wanted: int) -> list[Key]:
         """What it has from now on; the studies for which that made room."""
-        before = self._claims.get(key)
-        if before is None:
+        claim = self._claims.get(key)
+        if claim is None:
             return []
-        self._claims[key] = replace(before, held=held, wanted=wanted)
+        before = self._settled.get(key, claim)
+        self._claims[key] = self._settled[key] = replace(claim, held=held, wanted=wanted)
         return self._waiting(key) if held < before.held or wanted < before.wanted else []
 
     def forget(self, key: Key) -> list[Key]:
         """The study is no more; the studies for which that made room."""
+        self._settled.pop(key, None)
         return self._waiting(key) if self._claims.pop(key, None) is not None else []
 
     def _waiting(self, key: Key) -> list[Key]:

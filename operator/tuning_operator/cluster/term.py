@@ -102,7 +102,11 @@ class Term:
         """Returns when a part of it has ended, which none does by itself; a part's failure is raised."""
         scraping = asyncio.create_task(self._collect(), name="collect")
         try:
-            for key in sorted(await self._load(), key=self._ended):
+            keys = sorted(await self._load(), key=self._ended)
+            for key in keys:
+                if not self._ended(key):
+                    self._worker.begin(self.store.studies[key])
+            for key in keys:
                 self.queue.add(key)
             self._workers = [asyncio.create_task(self._worker.run(), name=f"worker-{n}") for n in range(WORKERS)]
             await self._first_round()

@@ -103,6 +103,12 @@ class Worker:
         if _memory(known).hungry:
             self._queue.add(known.key)
 
+    def begin(self, known: Known) -> None:
+        """Take into account what there was of a study before us."""
+        self._read(known, _memory(known))
+        if known.study is not None:
+            self._capping.begin(known, known.study)
+
     async def run(self) -> None:
         """Work until the queue is closed. Ends with `NotLeaderError` when the lease is lost."""
         while True:
@@ -220,16 +226,15 @@ class Worker:
         )
         snapshot = self._capping.cap(memory.cap, known, seen)
         plan = decide(snapshot, self._now(), memo=memory.memo)
-        waking, events = self._capping.settle(memory.cap, known, plan)
-        for key in waking:
+        for key in self._capping.settle(memory.cap, known, plan):
             self._queue.add(key)
-        return snapshot, replace(plan, events=(*plan.events, *events)) if events else plan
+        return snapshot, plan
 
     async def _apply(self, known: Known, memory: Memory, snapshot: Snapshot, plan: Plan) -> None:
         study = snapshot.study
         actions, later = _without_haste(plan.actions, snapshot.trials, self._now())
         wrote = await self._actor.act(known, study, actions, snapshot.trials)
-        await self._statuses.tell(known, climbs(actions, snapshot.trials))
+        await self._statuses.tell(known, climbs(actions, snapshot.trials) + self._capping.news(memory.cap, known))
         if plan.suggest and memory.problem is not None:
             self._request(known, memory, snapshot, list(plan.suggest))
         elif plan.finished:

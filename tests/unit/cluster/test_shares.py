@@ -60,12 +60,31 @@ def test_a_share_that_another_study_still_holds_comes_as_its_trials_end() -> Non
     assert shares.allowed(A2, Claim(9, 0, 1, 1.0)) == 0  # two are its due, all four are held
     assert shares.hold(A2, 0, wanted=9) == []
     assert shares.allowed(A1, Claim(9, 3, 1, 0.0)) == 2
-    assert shares.hold(A1, 3, wanted=9) == []
-    shares.allowed(A1, Claim(9, 4, 1, 0.0))
     assert shares.hold(A1, 3, wanted=9) == [A2]  # room was made: it is told
     assert shares.allowed(A2, Claim(9, 0, 1, 1.0)) == 1
     shares.hold(A2, 1, wanted=9)
     assert shares.forget(A2) == [A1]
+
+
+def test_what_a_study_holds_counts_before_it_is_decided_on() -> None:
+    shares = Shares(Policy.model_validate({"default": {"maxParallel": 4}}))
+    shares.begin(A2, Claim(3, 3, 1, 1.0))
+    assert shares.allowed(A1, Claim(9, 0, 1, 0.0)) == 1
+    shares.hold(A1, 1, wanted=9)
+    assert shares.allowed(A2, Claim(9, 2, 1, 1.0)) == 2
+    assert shares.hold(A2, 2, wanted=9) == [A1]
+
+
+def test_room_is_told_of_whatever_is_asked_in_between() -> None:
+    shares = Shares(Policy.model_validate({"default": {"maxParallel": 4}}))
+    shares.allowed(A1, Claim(9, 0, 1, 0.0))
+    shares.hold(A1, 4, wanted=9)
+    shares.allowed(A2, Claim(9, 0, 1, 1.0))
+    shares.hold(A2, 0, wanted=9)
+    shares.allowed(A1, Claim(9, 4, 1, 0.0))
+    assert shares.hold(A1, 4, wanted=9) == []  # nothing has changed
+    shares.allowed(A1, Claim(9, 2, 1, 0.0))
+    assert shares.hold(A1, 2, wanted=9) == [A2]
 
 
 @pytest.mark.parametrize("seed", range(20))
