@@ -52,7 +52,7 @@ class TuningTrialSpec(Resource):
     """One evaluation: which parameters, for which study."""
 
     study: str = Field(max_length=253, description="Name of the study.")
-    number: int = Field(ge=0, description="0, 1, 2, ... within the study.")
+    number: int = Field(ge=0, le=19999, description="0, 1, 2, ... within the study.")
     role: Role = Field(
         Role.SEARCH,
         description="`Search`; `Confirm` for a further run of one of the best; `Final` for the last run with the best.",

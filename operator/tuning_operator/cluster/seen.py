@@ -134,6 +134,8 @@ def trial_seen(raw: Object) -> TrialSeen | None:
         return None
     suggestion = spec.get("suggestion") or {}
     state = TrialState(status.get("state") or TrialState.PENDING)
+    if state is TrialState.PAUSED and not status.get("rungs"):
+        state = TrialState.PENDING  # somebody edited it: no trial pauses before its first rung
     trial = Trial(
         number=spec["number"],
         role=Role(spec.get("role") or Role.SEARCH),

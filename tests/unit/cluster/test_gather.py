@@ -17,6 +17,7 @@ from tests.unit.cluster.builders import (
     raw_trial,
     terminated,
 )
+from tuning_operator.api.trial import TrialState
 from tuning_operator.cluster.gather import gather, holes, runs_of
 from tuning_operator.cluster.seen import job_seen, pod_seen, study_seen, trial_seen
 from tuning_operator.cluster.store import Known, Store
@@ -282,3 +283,8 @@ def test_another_studys_trials_do_not_count() -> None:
     assert known(raw_trial(0, owner="other-uid")).trials == {}
     assert known(raw_trial(0)).uid == UID
     assert math.isfinite(known(raw_trial(0)).trials[0].trial.created_at)
+
+
+def test_a_trial_that_is_said_to_pause_without_a_rung_waits() -> None:
+    (trial,) = known(raw_trial(0, state="Paused")).trials.values()
+    assert trial.trial.recorded_state is TrialState.PENDING
