@@ -30,6 +30,9 @@ OURS = {
     "create tuningtrials", "patch tuningtrials/status", "patch tuningstudies/status", "create jobs", "delete jobs",
     "create events", "patch events", "create leases", "update leases", "create services",
 }  # fmt: skip
+OBJECTS = ("jobs", "jobsets", "pytorchjobs")
+"""What a trial's attempt is."""
+OURS |= {f"{verb} {plural}" for plural in OBJECTS for verb in ("create", "delete")}
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
 Object = dict[str, Any]
@@ -91,12 +94,11 @@ class _Reader:
             )  # fmt: skip
         elif what == "patch tuningstudies/status":
             yield StatusWritten(at, by, ref["name"], (body.get("status", {}).get("best") or {}).get("number"))
-        elif what == "create jobs":
-            labels = body["metadata"]["labels"]
-            run = labels["tuning.study/study"], int(labels["tuning.study/trial"]), int(labels["tuning.study/attempt"])
+        elif ref["resource"] in OBJECTS and event["verb"] == "create":
+            run = _run(body)
             self.jobs[body["metadata"]["name"]] = run
             yield RunCreated(at, by, *run)
-        elif what == "delete jobs" and not self.pods[ref["name"]] and ref["name"] in self.jobs:
+        elif ref["resource"] in OBJECTS and not self.pods[ref["name"]] and ref["name"] in self.jobs:
             yield RunGone(at, *self.jobs[ref["name"]])
 
     def _others(self, event: Object, what: str, at: float) -> Iterator[Fact]:
@@ -109,8 +111,12 @@ class _Reader:
         elif what == "delete tuningtrials" and ref.get("name") in self.numbers and "garbage" not in agent:
             yield TrialVanished(at, self.studies[ref["name"]], self.numbers[ref["name"]])
         elif what == "create pods":
-            for owner in body.get("metadata", {}).get("ownerReferences", []):
-                self.pods[owner["name"]] += 1
+            metadata = body.get("metadata", {})
+            if "tuning.study/kind" in metadata.get("labels", {}):
+                run = _run(body)
+                self.pods[next((job for job, each in self.jobs.items() if each == run), "")] += 1
+            else:
+                self.pods.update(owner["name"] for owner in metadata.get("ownerReferences", []))
         elif what in ("patch pods/status", "delete pods") and self._ends(what, body, agent):
             job = self._job(ref["name"])
             if job is not None:
@@ -120,9 +126,11 @@ class _Reader:
                     yield RunGone(at, *self.jobs[job])
 
     def _job(self, pod: str) -> str | None:
-        """`JOB-RANDOM`, or `JOB-INDEX-RANDOM` where several train together."""
-        name = pod.rpartition("-")[0]
-        return next((job for job in (name, name.rpartition("-")[0]) if job in self.jobs), None)
+        """`JOB-RANDOM`, or `JOB-INDEX-RANDOM` where several train together; of other kinds anything may follow."""
+        name = pod
+        while name and name not in self.jobs:
+            name = name.rpartition("-")[0]
+        return name or None
 
     def _ends(self, what: str, body: Object, agent: str) -> bool:
         """The kubelet's last word: the status with which a pod ends, or the delete with which it is gone."""
@@ -144,6 +152,11 @@ def spec_set(at: float, study: str, spec: Object) -> SpecSet:
     metric = "" if decided_later else objectives[0]["metric"]
     parallel = limits.get("parallel", 1) + limits.get("queued", 0)
     return SpecSet(at, study, parallel, limits.get("trials"), metric, maximize)
+
+
+def _run(body: Object) -> tuple[str, int, int]:
+    labels = body["metadata"]["labels"]
+    return labels["tuning.study/study"], int(labels["tuning.study/trial"]), int(labels["tuning.study/attempt"])
 
 
 def _merged(base: Object, over: Object) -> Object:

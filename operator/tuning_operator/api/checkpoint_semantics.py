@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tuning_operator.api.pod_templates import pod_templates
 from tuning_operator.api.problem import Problem
 from tuning_operator.api.scheduling import ASHAMode, ASHASettings, SchedulerName
 from tuning_operator.api.study import StudySpec, TrialSpec
@@ -35,15 +36,12 @@ def _kept(trial: TrialSpec) -> bool:
     """A claim holds the checkpoints, or the template mounts a volume of its own where they are."""
     if trial.checkpoints.claim_name is not None:
         return True
-    place: Any = trial.template
-    for step in ("spec", "template", "spec"):
-        place = place.get(step) if isinstance(place, dict) else None
-    if not isinstance(place, dict):
-        return False
-    passing = {volume.get("name") for volume in _objects(place.get("volumes")) if "emptyDir" in volume}
-    mounts = [
-        each for container in _objects(place.get("containers")) for each in _objects(container.get("volumeMounts"))
-    ]
+    return any(_mounts(template["spec"]) for _, template in pod_templates(trial.template))
+
+
+def _mounts(pod: dict[str, Any]) -> bool:
+    passing = {volume.get("name") for volume in _objects(pod.get("volumes")) if "emptyDir" in volume}
+    mounts = [each for container in _objects(pod["containers"]) for each in _objects(container.get("volumeMounts"))]
     return any(each.get("mountPath") == CHECKPOINT_DIR and each.get("name") not in passing for each in mounts)
 
 

@@ -140,13 +140,13 @@ def _compile(text: str, kinds: Mapping[str, Kind], *, real: bool) -> Compiled:
             written.append(variables.setdefault(name, (f"v{len(variables)}", kind))[0])
         else:
             written.append(f"{part}.0" if real and part.isdigit() else part)
-    cel = _cel()
-    types = {variable: getattr(cel.Type, kind.value) for variable, kind in variables.values()}
-    types |= dict.fromkeys(asked.values(), cel.Type.BOOL)
+    library = cel()
+    types = {variable: getattr(library.Type, kind.value) for variable, kind in variables.values()}
+    types |= dict.fromkeys(asked.values(), library.Type.BOOL)
     try:
-        program = cel.NewEnv(config=_settings(), variables=types).compile("".join(written))
+        program = library.NewEnv(config=_settings(), variables=types).compile("".join(written))
     except RuntimeError as error:
-        raise ExpressionError(_why(str(error), {variable: name for name, (variable, _) in variables.items()})) from None
+        raise ExpressionError(why(str(error), {variable: name for name, (variable, _) in variables.items()})) from None
     found = program.return_type().name()
     if found not in _kinds():
         raise ExpressionError(f"comes to a {found.lower()}; write one that comes to a boolean, a number or a string")
@@ -187,7 +187,7 @@ def _known(name: str, known: Mapping[str, object]) -> str:
     return name
 
 
-def _why(error: str, names: Mapping[str, str]) -> str:
+def why(error: str, names: Mapping[str, str]) -> str:
     """The first thing that CEL says, with the names as the user wrote them."""
     found = _MESSAGE.search(error)
     text = found.group(1) if found else error.partition(" [")[0]
@@ -211,15 +211,16 @@ def _cast(value: JSONScalar, kind: Kind) -> JSONScalar:
     return int(value) if kind is Kind.INT else float(value) if kind is Kind.DOUBLE else value
 
 
-def _cel() -> Any:
-    from cel_expr_python import cel  # 10 MB; only studies with expressions need it
+def cel() -> Any:
+    """The library: 10 MB, and only studies with expressions need it."""
+    from cel_expr_python import cel as library
 
-    return cel
+    return library
 
 
 @cache
 def _settings() -> Any:
-    return _cel().NewEnvConfigFromYaml("stdlib: {exclude_macros: [has, all, exists, exists_one, map, filter]}")
+    return cel().NewEnvConfigFromYaml("stdlib: {exclude_macros: [has, all, exists, exists_one, map, filter]}")
 
 
 @cache

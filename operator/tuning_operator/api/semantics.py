@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from tuning_operator.api.algorithm import AlgorithmName
 from tuning_operator.api.checkpoint_semantics import checkpoint_problems
 from tuning_operator.api.metric_semantics import metric_problems
+from tuning_operator.api.object_template import object_problems
 from tuning_operator.api.problem import Problem, shown
 from tuning_operator.api.space_semantics import space_problems
 from tuning_operator.api.study import StudySpec
@@ -33,6 +34,7 @@ def semantic_problems(spec: StudySpec, *, service_accounts: Collection[str] = ()
         *_named_settings(spec),
         *trainer_problems(spec),
         *template_problems(spec.trial, service_accounts=service_accounts),
+        *object_problems(spec.trial, service_accounts=service_accounts, local=local),
         *binding_problems(spec.trial),
         *metric_problems(spec, local=local),
         *(() if local else checkpoint_problems(spec)),

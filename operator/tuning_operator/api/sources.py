@@ -1,7 +1,6 @@
 """Which way the values of a study's trials come, where the study leaves it open. Pure."""
 
-from typing import Any
-
+from tuning_operator.api.pod_templates import pod_templates
 from tuning_operator.api.study import MetricsSource, StudySpec
 
 NAMED_PORT = "metrics"
@@ -33,13 +32,10 @@ def read_at_the_end(spec: StudySpec) -> bool:
 
 def _named_port(spec: StudySpec) -> int | None:
     """The port by which an image that is not ours says that it serves metrics."""
-    node: Any = None if spec.trial.trainer is not None else spec.trial.template
-    for key in ("spec", "template", "spec", "containers"):
-        node = node.get(key) if isinstance(node, dict) else None
-    first = node[0] if isinstance(node, list) and node and isinstance(node[0], dict) else {}
-    ports = first.get("ports")
-    for port in ports if isinstance(ports, list) else ():
-        if isinstance(port, dict) and port.get("name") == NAMED_PORT:
-            number = port.get("containerPort")
-            return number if isinstance(number, int) and 0 < number < 65536 else None
+    for _, template in () if spec.trial.trainer is not None else pod_templates(spec.trial.template):
+        ports = template["spec"]["containers"][0].get("ports")
+        for port in ports if isinstance(ports, list) else ():
+            if isinstance(port, dict) and port.get("name") == NAMED_PORT:
+                number = port.get("containerPort")
+                return number if isinstance(number, int) and 0 < number < 65536 else None
     return None

@@ -136,21 +136,33 @@ SETTINGS: Object = {"additionalProperties": True}
 JOB_TEMPLATE: Object = {
     "additionalProperties": False,
     "properties": {
+        "apiVersion": {
+            "type": "string",
+            "description": "Of another kind than Job, for example `jobset.x-k8s.io/v1alpha2`.",
+            "minLength": 1,
+            "maxLength": 317,
+        },
+        "kind": {
+            "type": "string",
+            "description": "Another kind than Job, for example `JobSet`; the administrator says which (docs/kinds.md).",
+            "minLength": 1,
+            "maxLength": 63,
+        },
         "metadata": {
             "type": "object",
-            "description": "Labels and annotations of the Job.",
+            "description": "Labels and annotations of the Job or other object.",
             "additionalProperties": True,
             "maxProperties": 16,
         },
         "spec": {
             "type": "object",
-            "description": "The Job's spec, as in `kubectl explain job.spec`.",
+            "description": "The Job's spec, as in `kubectl explain job.spec`; or that of the other kind.",
             "additionalProperties": True,
             "maxProperties": 64,
         },
     },
 }
-"""A Job template: no typed copy of the Job's fields; the operator checks it by a dry-run create."""
+"""A Job template, or one of another kind: no typed copy of its fields; the operator checks it by a dry-run create."""
 
 
 class Replicates(Resource):
@@ -176,8 +188,30 @@ class TrialSpec(Resource):
     )
     template: Object | None = Field(
         None,
-        description="A Job template (`metadata`, `spec`). With `trainer` it is merged over the trainer's Job.",
+        description="A Job template (`metadata`, `spec`). With `trainer` it is merged over the trainer's Job. With "
+        "`apiVersion` and `kind` the template of another kind, such as JobSet (docs/kinds.md).",
         json_schema_extra=JOB_TEMPLATE,
+    )
+    success_condition: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1024,
+        description="When an object of another kind than Job has succeeded: CEL over `object`, for example "
+        '`object.status.conditions.exists(c, c.type == "Completed" && c.status == "True")`. '
+        "JobSet, PyTorchJob, TrainJob and RayJob need none.",
+    )
+    failure_condition: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1024,
+        description="When it has failed, in the same way; it counts before `successCondition`.",
+    )
+    primary_pod: dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63)]] | None = Field(
+        None,
+        min_length=1,
+        max_length=16,
+        description="Labels that, of an object's pods, only the one has that reports. "
+        "JobSet, PyTorchJob, TrainJob and RayJob need none.",
     )
     bind: list[Bind] = Field(
         default_factory=list,

@@ -1,4 +1,5 @@
-"""Whether a template can be a trial's Job, as far as that can be said without an API server.
+"""Whether a template can be a trial's Job, as far as that can be said without an API server. Templates of other kinds:
+`object_template.py`.
 
 Two kinds of problems: what no trial may do (reach the node, borrow another's rights), and what would quietly break the
 study (a Job that restarts its pods, fields that the operator owns). That the fields exist and fit is for the dry run.
@@ -8,6 +9,7 @@ from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
+from tuning_operator.api import kinds
 from tuning_operator.api.problem import Problem, shown
 from tuning_operator.api.study import TrialSpec
 
@@ -16,6 +18,7 @@ POD = f"{TEMPLATE}.spec.template.spec"
 POD_POINTER = "/spec/template/spec"
 
 HOST_FIELDS = ("hostNetwork", "hostPID", "hostIPC")
+ACCOUNT_FIELDS = ("serviceAccountName", "serviceAccount")
 CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
 OWNED_JOB_FIELDS = {
     "selector": "remove it; Kubernetes makes one for each Job",
@@ -35,14 +38,14 @@ OWNED_ENVIRONMENT_PREFIX = "TUNING_PARAM"
 
 
 def template_problems(trial: TrialSpec, *, service_accounts: Collection[str] = ()) -> Iterator[Problem]:
-    """What is wrong with `spec.trial.template`."""
-    if trial.template is None:
+    """What is wrong with the template of a Job."""
+    if trial.template is None or kinds.named(trial) is not None:
         return
     job = trial.template.get("spec") or {}
     if not isinstance(job, dict):
         yield Problem(f"{TEMPLATE}.spec", shown(job), "write the spec of a Job: {template: {spec: {containers: ...}}}")
         return
-    yield from _metadata(trial.template.get("metadata"), f"{TEMPLATE}.metadata")
+    yield from metadata_problems(trial.template.get("metadata"), f"{TEMPLATE}.metadata")
     for field, remedy in OWNED_JOB_FIELDS.items():
         if job.get(field) not in (None, False):
             yield Problem(f"{TEMPLATE}.spec.{field}", shown(job[field]), remedy)
@@ -59,7 +62,7 @@ def template_problems(trial: TrialSpec, *, service_accounts: Collection[str] = (
             f"{TEMPLATE}.spec.template", shown(pod_template), "write a pod template: {spec: {containers: ...}}"
         )
         return
-    yield from _metadata(pod_template.get("metadata"), f"{TEMPLATE}.spec.template.metadata")
+    yield from metadata_problems(pod_template.get("metadata"), f"{TEMPLATE}.spec.template.metadata")
     pod = pod_template.get("spec") or {}
     yield from _pod(pod, service_accounts)
     yield from _containers(pod, needs_image=trial.trainer is None)
@@ -67,18 +70,19 @@ def template_problems(trial: TrialSpec, *, service_accounts: Collection[str] = (
 
 def binding_problems(trial: TrialSpec) -> Iterator[Problem]:
     """What is wrong with `spec.trial.bind`: a parameter must not choose rights, names or owners."""
+    forbidden = _forbidden_target if kinds.named(trial) is None else _forbidden_in_object
     pointers = [bind.to for bind in trial.bind]
     for index, pointer in enumerate(pointers):
         where = f"spec.trial.bind[{index}].to"
         parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-        if remedy := _forbidden_target(parts) or _nowhere(parts, trial):
+        if remedy := forbidden(parts) or _nowhere(parts, trial):
             yield Problem(where, pointer, remedy)
         for other in pointers:
             if other.startswith(f"{pointer}/"):
                 yield Problem(where, pointer, f"holds {other}, which is bound too; keep one of them")
 
 
-def _metadata(metadata: Any, where: str) -> Iterator[Problem]:
+def metadata_problems(metadata: Any, where: str) -> Iterator[Problem]:
     if metadata is None:
         return
     if not isinstance(metadata, dict):
@@ -96,20 +100,30 @@ def _metadata(metadata: Any, where: str) -> Iterator[Problem]:
                     yield Problem(f"{where}.{field}", str(key), remedy)
 
 
+def account_remedy(account: Any, service_accounts: Collection[str]) -> str:
+    """What to do instead where pods may not run as this service account; empty where they may."""
+    allowed = sorted({"default", *service_accounts})
+    if account in (None, "") or any(fnmatchcase(str(account), each) for each in allowed):
+        return ""
+    return f"trials may run as {', '.join(allowed)} only; remove it, or ask the administrator to allow this one"
+
+
+def environment_remedy(name: str) -> str:
+    """What to do instead where a variable is the operator's; empty where it is not."""
+    if name in OWNED_ENVIRONMENT or name.startswith(OWNED_ENVIRONMENT_PREFIX):
+        return "choose another name; the operator sets this one for every trial"
+    return ""
+
+
 def _pod(pod: dict[str, Any], service_accounts: Collection[str]) -> Iterator[Problem]:
     for field in HOST_FIELDS:
         if pod.get(field) not in (None, False):
             yield Problem(
                 f"{POD}.{field}", shown(pod[field]), "remove it; a trial must not share the node's namespaces"
             )
-    allowed = sorted({"default", *service_accounts})
-    for field in ("serviceAccountName", "serviceAccount"):
-        account = pod.get(field)
-        if account not in (None, "") and not any(fnmatchcase(str(account), each) for each in allowed):
-            remedy = (
-                f"trials may run as {', '.join(allowed)} only; remove it, or ask the administrator to allow this one"
-            )
-            yield Problem(f"{POD}.{field}", shown(account), remedy)
+    for field in ACCOUNT_FIELDS:
+        if remedy := account_remedy(pod.get(field), service_accounts):
+            yield Problem(f"{POD}.{field}", shown(pod[field]), remedy)
     if pod.get("restartPolicy") not in (None, "Never"):
         remedy = "write Never or remove it; retries of the study are spec.trial.retries"
         yield Problem(f"{POD}.restartPolicy", shown(pod["restartPolicy"]), remedy)
@@ -146,8 +160,7 @@ def _container(container: dict[str, Any], where: str) -> Iterator[Problem]:
             yield Problem(f"{where}.ports[{index}].hostPort", shown(port["hostPort"]), remedy)
     for index, variable in enumerate(_objects(container.get("env"))):
         name = str(variable.get("name"))
-        if name in OWNED_ENVIRONMENT or name.startswith(OWNED_ENVIRONMENT_PREFIX):
-            remedy = "choose another name; the operator sets this one for every trial"
+        if remedy := environment_remedy(name):
             yield Problem(f"{where}.env[{index}].name", name, remedy)
 
 
@@ -170,9 +183,26 @@ def _forbidden_target(parts: list[str]) -> str:
     if parts[1] == "template" and parts[2] != "spec":
         return f"a pod template has metadata and spec; for example {POD_POINTER}/containers/0/image"
     pod = parts[3:]
-    if pod and (pod[0] in (*HOST_FIELDS, "serviceAccountName", "serviceAccount", "restartPolicy")):
+    if pod and (pod[0] in (*HOST_FIELDS, *ACCOUNT_FIELDS, "restartPolicy")):
         return f"{pod[0]} cannot be a parameter; bind another field"
     if "hostPath" in pod or "privileged" in pod or "hostPort" in pod:
+        return "a trial must not reach the node; bind another field"
+    return ""
+
+
+def _forbidden_in_object(parts: list[str]) -> str:
+    """Of a kind that is not known: by names alone, wherever they stand."""
+    if parts[0] not in ("metadata", "spec") or len(parts) == 1:
+        return "begin with /spec or /metadata, and name one field below it"
+    if parts[0] == "metadata" and (
+        len(parts) != 3 or parts[1] not in ("labels", "annotations") or parts[2].startswith("tuning.study/")
+    ):
+        return "of the metadata only labels and annotations can be bound, for example /metadata/labels/team"
+    if any(part.startswith("tuning.study/") for part in parts):
+        return "names that begin with tuning.study/ are the operator's; bind another field"
+    if parts[-1] in ("suspend", "managedBy") or {"ownerReferences", *HOST_FIELDS, *ACCOUNT_FIELDS} & {*parts}:
+        return f"{parts[-1]} cannot be a parameter; bind another field"
+    if {"hostPath", "privileged", "hostPort"} & {*parts}:
         return "a trial must not reach the node; bind another field"
     return ""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tuning_operator.cluster.lease import SHORTEST, Times
 from tuning_operator.cluster.main import Options, run
 from tuning_operator.cluster.prometheus import Servers
+from tuning_operator.cluster.trial_kinds import TrialKind
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +29,14 @@ def options(arguments: Sequence[str] | None = None) -> Options:
         type=float,
         default=Times.duration,
         help="a standby takes over from a lost replica after these",
+    )
+    parser.add_argument(
+        "--trial-kind",
+        type=_trial_kind,
+        action="append",
+        default=[],
+        metavar="GROUP/VERSION/KIND/PLURAL",
+        help="what trials may be besides Jobs, such as jobset.x-k8s.io/v1alpha2/JobSet/jobsets; may be repeated",
     )
     parser.add_argument("--policy", metavar="FILE", help="what studies may do, by namespace (docs/operations.md)")
     parser.add_argument("--metrics-port", type=int, default=8080)
@@ -60,6 +69,7 @@ def options(arguments: Sequence[str] | None = None) -> Options:
         lease_namespace=args.lease_namespace,
         lease_name=args.lease_name,
         lease_times=Times.of(args.lease_seconds),
+        trial_kinds=tuple(args.trial_kind),
         policy=args.policy,
         metrics_port=args.metrics_port,
         prometheus=Servers(
@@ -71,6 +81,13 @@ def options(arguments: Sequence[str] | None = None) -> Options:
         log_level=args.log_level,
         log_format=args.log_format,
     )
+
+
+def _trial_kind(text: str) -> TrialKind:
+    try:
+        return TrialKind.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

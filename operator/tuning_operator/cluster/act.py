@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
-from tuning_operator.api import names
+from tuning_operator.api import kinds, names
 from tuning_operator.cluster import rendezvous
-from tuning_operator.cluster.client import JOBS, SERVICES, TRIALS, Api, Kind, Object
+from tuning_operator.cluster.client import SERVICES, TRIALS, Api, Kind, Object
 from tuning_operator.cluster.errors import (
     AlreadyExistsError,
     ApiError,
@@ -26,8 +26,9 @@ from tuning_operator.cluster.jobs import JobSettings, job_for, owner_reference
 from tuning_operator.cluster.meters import Meters
 from tuning_operator.cluster.policy import Policy, violation
 from tuning_operator.cluster.records import attempt_status, result_status, trial_body
-from tuning_operator.cluster.seen import job_seen, trial_seen
+from tuning_operator.cluster.seen import JobSeen, trial_seen
 from tuning_operator.cluster.store import Known, Store
+from tuning_operator.cluster.trial_kinds import TrialKinds
 from tuning_operator.core.model import (
     Action,
     CreateTrial,
@@ -39,7 +40,7 @@ from tuning_operator.core.model import (
     Study,
     Trial,
 )
-from tuning_operator.core.naming import job_name
+from tuning_operator.core.naming import job_name, object_name
 from tuning_operator.core.templates import TemplateError
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Actor:
         now: Callable[[], float],
         meters: Meters,
         policy: Policy,
+        trial_kinds: TrialKinds,
     ) -> None:
         self._api = api
         self._store = store
@@ -65,6 +67,7 @@ class Actor:
         self._now = now
         self._meters = meters
         self._policy = policy
+        self._kinds = trial_kinds
 
     async def act(self, known: Known, study: Study, actions: tuple[Action, ...], trials: tuple[Trial, ...]) -> bool:
         """Whether anything came of it. Raises the first error that a repetition may cure; what the API server refuses
@@ -101,11 +104,21 @@ class Actor:
         try:
             job = job_for(study, trial, attempt=0, owner=owner, settings=self._settings)
             self._check(job, study)
-            await self._api.create(JOBS, study.namespace, job, dry_run=True)
+            await self._api.create(self._kinds.resource_of(study.spec.trial), study.namespace, job, dry_run=True)
         except (TemplateError, PolicyViolationError) as error:
             return str(error)
         except InvalidError as error:
-            return f"spec.trial.template: the API server refuses a Job made from it: {error.message}"
+            kind = kinds.named(study.spec.trial)
+            what = "a Job" if kind is None else f"the {kind.kind}"
+            return f"spec.trial.template: the API server refuses {what} made from it: {error.message}"
+        except NotFoundError as error:
+            kind = kinds.named(study.spec.trial)
+            if kind is None:
+                raise
+            return (
+                f"spec.trial.template: the cluster has no {kind.kind} of {kind.group}/{kind.version} "
+                f"({error.message}): install it, or write another kind"
+            )
         except (ForbiddenError, AlreadyExistsError):
             return None  # quota and admission policies may change; the real create says it again and is tried again
         return None
@@ -160,18 +173,25 @@ class Actor:
             if study.spec.trial.workers > 1 and not known.named:
                 await self._name_pods(known, study)
             self._meters.slot_filled(known.uid)
-            created = await self._create(JOBS, job, owner=seen.identity.uid)
+            kind = self._kinds.resource_of(study.spec.trial)
+            created = await self._create(kind, job, owner=seen.identity.uid)
         except (ForbiddenError, InvalidError, TemplateError, PolicyViolationError, _NameConflictError) as error:
             self._problem(known, action.trial, action.attempt, error)
             return True
         known.problems.pop(action.trial, None)
-        started = job_seen(created)
+        started = self._kinds.decode(kind, created)
         if started is not None and self._store.put(started) is not None:
             self._meters.wrote(started.identity.uid)
         return True
 
     def _check(self, job: Object, study: Study) -> None:
-        broken = violation(job, self._policy.of(study.namespace), namespace=study.namespace)
+        broken = violation(
+            job,
+            self._policy.of(study.namespace),
+            namespace=study.namespace,
+            accelerator=study.spec.trial.accelerator,
+            capped=self._policy.capped(study.namespace),
+        )
         if broken is not None:
             raise PolicyViolationError(broken)
 
@@ -195,20 +215,25 @@ class Actor:
 
     async def _stop(self, known: Known, action: StopRun) -> bool:
         trial = known.trials.get(action.trial)
-        job = known.jobs.get(job_name(trial.identity.name, action.attempt)) if trial is not None else None
-        if job is None or job.deleting:
+        if trial is None:
             return False
+        ours = {make(trial.identity.name, action.attempt) for make in (job_name, object_name)}
+        jobs = [job for name in ours if (job := known.jobs.get(name)) is not None and not job.deleting]
+        for job in jobs:
+            await self._delete(known, job)
+        return bool(jobs)
+
+    async def _delete(self, known: Known, job: JobSeen) -> None:
         try:
-            deleted = await self._api.delete(JOBS, job.identity.namespace, job.identity.name, uid=job.identity.uid)
+            deleted = await self._api.delete(job.kind, job.identity.namespace, job.identity.name, uid=job.identity.uid)
         except (NotFoundError, ConflictError):
             self._store.remove(job, at=self._now())
-            return True
-        seen = job_seen(deleted) if deleted.get("kind") == "Job" else None
+            return
+        seen = None if deleted.get("kind") == "Status" else self._kinds.decode(job.kind, deleted)
         if seen is not None:
             self._store.put(seen)
         elif job.identity.name in known.jobs:
             known.jobs[job.identity.name] = replace(job, deleting=True)
-        return True
 
     async def _record(self, known: Known, number: int, status: Object) -> bool:
         """Written only over the state that was decided on; a result that stands already is never touched (P3)."""

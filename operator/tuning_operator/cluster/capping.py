@@ -7,7 +7,7 @@ from tuning_operator.cluster.shares import Claim, Shares
 from tuning_operator.cluster.store import Key, Known
 from tuning_operator.core.budgets import room
 from tuning_operator.core.lifecycle import accelerators
-from tuning_operator.core.model import Event, Plan, RunState, Snapshot, StartRun, Study
+from tuning_operator.core.model import Event, Plan, Snapshot, StartRun, Study
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Capping:
 
 def _claim(snapshot: Snapshot) -> Claim:
     spec = snapshot.study.spec
-    live = sum(run.state is not RunState.ENDED for run in snapshot.runs)
+    live = sum(run.live for run in snapshot.runs)
     idle = spec.suspend or bool(snapshot.invalid) or snapshot.study.deleting
     left = room(spec, len(snapshot.trials))
     open_ = sum(trial.result is None for trial in snapshot.trials)

@@ -129,8 +129,8 @@ class Collector:
                 continue
             late = read_at_the_end(spec)
             for pod in known.pods.values():
-                if pod.index or known.recorded(pod.trial):
-                    continue  # of pods that train together the first one has the values
+                if not known.reports(pod) or known.recorded(pod.trial):
+                    continue
                 if not (_can_be_asked(pod) or (late and _has_ended(known, pod))):
                     continue
                 name = known.uid, pod.identity.uid

@@ -2,14 +2,16 @@
 
 A trial's end is seen on its pod, not on the Job, which the Job controller closes up to a second later. A Job speaks
 only where no pod does: before there is one, when none could be created, when it is gone without last words, and when it
-was deleted: by the Job controller, since a queue took its place back, or by somebody else.
+was deleted: by the Job controller, since a queue took its place back, or by somebody else. Of other kinds the object
+speaks (`foreign.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tuning_operator.api.sources import read_at_the_end
 from tuning_operator.api.trial import Role
+from tuning_operator.cluster import foreign
 from tuning_operator.cluster.seen import CLAIMS, JobSeen, PodSeen
 from tuning_operator.cluster.store import Attempt, Known, Looked
 from tuning_operator.cluster.together import together
@@ -69,16 +71,24 @@ def runs_of(known: Known, *, late: bool = False) -> dict[Attempt, Run]:
     """Every attempt of which something is seen. `late`: values are complete only some time after an end."""
     jobs = {(job.trial, job.attempt): job for job in known.jobs.values() if _ours(known, job)}
     pods: dict[Attempt, dict[int, PodSeen]] = {}
+    parts: dict[Attempt, list[PodSeen]] = {attempt: [] for attempt, job in jobs.items() if job.foreign}
     for pod in known.pods.values():
         attempt = pod.trial, pod.attempt
         job = jobs.get(attempt)
+        if pod.foreign:
+            # Its object is not its owner; it is younger than the object, or another's that had this name before.
+            if job is None or (job.foreign and pod.created_at >= job.created_at):
+                parts.setdefault(attempt, []).append(pod)
+            continue
         if job is not None and pod.identity.owner_uid != job.identity.uid:
             continue  # of a Job that had this name before
         workers = pods.setdefault(attempt, {})
         if pod.index not in workers or _rank(pod) > _rank(workers[pod.index]):
             workers[pod.index] = pod
     runs = {}
-    for attempt in jobs.keys() | pods.keys():
+    for attempt, group in parts.items():
+        runs[attempt] = _foreign(known, jobs.get(attempt), group, late=late)
+    for attempt in (jobs.keys() | pods.keys()) - parts.keys():
         job = jobs.get(attempt)
         found = together(pods[attempt], job) if attempt in pods else None
         run = _of_pod(found, job, known.refused) if found is not None else _of_job(jobs[attempt], known.refused)
@@ -86,19 +96,31 @@ def runs_of(known: Known, *, late: bool = False) -> dict[Attempt, Run]:
         if late and found is not None and not looked.complete and _to_be_read(found):
             run = replace(run, reading=True)
         if found is not None and known.study is not None:
-            run = replace(run, accelerators=_accelerators(found, job, known.study.spec.trial.accelerator.resource))
+            each = _accelerators(found.devices, known.study.spec.trial.accelerator.resource)
+            run = replace(run, accelerators=None if each is None else each * (1 if job is None else job.workers))
         runs[attempt] = _with_values(run, looked)
     return runs
 
 
-def _accelerators(pod: PodSeen, job: JobSeen | None, resource: str) -> int | None:
-    """What the trial's pods hold of that vendor's devices, whole ones or parts (MIG), and by claims."""
+def _foreign(known: Known, job: JobSeen | None, pods: list[PodSeen], *, late: bool) -> Run:
+    run = foreign.run_of(job, pods, known.reading)
+    looked = known.looked.get((run.trial, run.attempt), Looked())
+    main = foreign.main_pod(pods, known.reading)
+    if late and run.state is RunState.ENDED and main is not None and not looked.complete and _to_be_read(main):
+        run = replace(run, reading=True)
+    if known.study is not None and pods:
+        held = foreign.devices(pods, known.reading)
+        run = replace(run, accelerators=_accelerators(held, known.study.spec.trial.accelerator.resource))
+    return _with_values(run, looked)
+
+
+def _accelerators(devices: Iterable[tuple[str, int]], resource: str) -> int | None:
+    """What is held of that vendor's devices, whole ones or parts (MIG), and by claims."""
     domain, slash, _ = resource.partition("/")
     if not slash:
         return None  # a resource of Kubernetes itself, whose amounts are no numbers of devices
     domain += slash
-    each = sum(count for name, count in pod.devices if name == CLAIMS or name.startswith(domain))
-    return each * (1 if job is None else job.workers)
+    return sum(count for name, count in devices if name == CLAIMS or name.startswith(domain))
 
 
 def _to_be_read(pod: PodSeen) -> bool:
@@ -111,7 +133,7 @@ def _with_values(run: Run, looked: Looked) -> Run:
     seen = looked.report
     if run.report is None:
         unread = run.unread and seen is None
-        return replace(run, report=seen, unread=unread, looked_at=looked.at, trouble=looked.trouble)
+        return replace(run, report=seen, unread=unread, looked_at=looked.at, trouble=looked.trouble or run.trouble)
     if seen is None or seen.rungs.keys() <= run.report.rungs.keys():
         return run
     return replace(run, report=replace(run.report, rungs={**seen.rungs, **run.report.rungs}))

@@ -1,4 +1,5 @@
-"""From a study and one attempt of a trial to the Job that runs it. Pure: same arguments, same Job.
+"""From a study and one attempt of a trial to the Job that runs it, or by `objects.py` to an object of another kind.
+Pure: same arguments, same Job.
 
 The Job is the shared trainer's, or the user's template, or the trainer's with the template merged over it. What keeps
 the promises is set last and by us, whatever a template says: name, owner, labels, and that a Job is one attempt (no
@@ -11,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tuning_operator.api import names
+from tuning_operator.api import kinds, names
 from tuning_operator.api.sources import port_of
-from tuning_operator.cluster import rendezvous, sidecar
+from tuning_operator.cluster import objects, rendezvous, sidecar
 from tuning_operator.cluster.environment import CHECKPOINT_DIR, PARENT_DIR, parent_of, variables
 from tuning_operator.core.model import Study, Trial
-from tuning_operator.core.naming import job_name, trial_name
+from tuning_operator.core.naming import job_name, object_name, trial_name
 from tuning_operator.core.templates import Object, TemplateError, fill, merged
 from tuning_operator.core.times import seconds
 
@@ -37,19 +38,32 @@ class JobSettings:
 
 
 def job_for(study: Study, trial: Trial, *, attempt: int, owner: Object, settings: JobSettings) -> Object:
-    """`owner` is an owner reference: the trial's, or for a dry run the study's. Raises `TemplateError`."""
+    """The Job, or the object of another kind, of one attempt.
+
+    `owner` is an owner reference: the trial's, or for a dry run the study's. Raises `TemplateError`.
+    """
     parameters = trial.suggestion.parameters
     env = variables(study, trial, attempt=attempt)
+    kind = kinds.named(study.spec.trial)
     try:
-        job = _unbound_job(study, trial, env, settings)
+        if kind is None:
+            job = _unbound_job(study, trial, env, settings)
+        else:
+            job = objects.unbound(study, env, complete=lambda pod: _complete_foreign(study, pod, trial, env, settings))
         for binding in study.spec.trial.bind:
             if binding.parameter in parameters:
                 fill(job, binding.to, parameters[binding.parameter])
-        _keep_promises(job, study=study, number=trial.number, attempt=attempt, owner=owner)
+        if kind is None:
+            _keep_promises(job, study=study, number=trial.number, attempt=attempt, owner=owner)
+        else:
+            name = object_name(trial_name(study.name, study.uid, trial.number), attempt)
+            ours = labels(study, number=trial.number) | {names.LABEL_ATTEMPT: str(attempt)}
+            objects.keep_promises(job, study=study, name=name, labels=ours, owner=owner)
     except (AttributeError, TypeError, KeyError, IndexError) as error:
-        # The API server keeps any template; what has not even the shape of a Job fails here, whatever it is.
+        # The API server keeps any template; what has not even the shape of its kind fails here, whatever it is.
+        what = "Job" if kind is None else kind.kind
         raise TemplateError(
-            f"spec.trial.template: is not shaped like a Job ({error}); see `kubectl explain job.spec`"
+            f"spec.trial.template: is not shaped like a {what} ({error}); see `kubectl explain {what.lower()}.spec`"
         ) from error
     return job
 
@@ -83,10 +97,7 @@ def _unbound_job(study: Study, trial: Trial, env: Mapping[str, str], settings: J
     _complete(study, pod, trial)
     sidecar.add(pod, study.spec, env, image=settings.operator_image)
     for container in pod["containers"]:
-        own = container.get("env") or []
-        taken = {entry.get("name") for entry in own}
-        # Ours first, so that a template's own variables and arguments may refer to them.
-        container["env"] = [{"name": name, "value": value} for name, value in env.items() if name not in taken] + own
+        container["env"] = objects.with_variables(container.get("env"), env)
     return job
 
 
@@ -137,22 +148,38 @@ def _complete(study: Study, pod: Object, trial: Trial) -> None:
     spec = study.spec
     pod.setdefault("automountServiceAccountToken", False)
     pod.setdefault("enableServiceLinks", False)
-    security = pod.setdefault("securityContext", {})
-    security.setdefault("seccompProfile", {"type": "RuntimeDefault"})
+    _restrict(pod)
     if spec.trial.timeout is not None:
         # On the pod, not on the Job: time in a queue is not time of the attempt.
         pod.setdefault("activeDeadlineSeconds", int(seconds(spec.trial.timeout)))
-    for container in pod["containers"]:
-        container.setdefault("securityContext", {}).setdefault("allowPrivilegeEscalation", False)
-        container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     first: Object = pod["containers"][0]
     accelerator = spec.trial.accelerator
     if accelerator.count:
         first.setdefault("resources", {}).setdefault("limits", {}).setdefault(accelerator.resource, accelerator.count)
-    ports = first.setdefault("ports", [])
-    if not any(port.get("containerPort") == port_of(spec) for port in ports):
-        ports.append({"name": "tuning-metrics", "containerPort": port_of(spec)})
+    _serve_metrics(first, port_of(spec))
     _mount_checkpoints(study, pod, trial)
+
+
+def _complete_foreign(study: Study, pod: Object, trial: Trial, env: Mapping[str, str], settings: JobSettings) -> None:
+    """The same for a pod of another kind, without what its controller may need (a token) or counts itself (time,
+    accelerators)."""
+    _restrict(pod)
+    _serve_metrics(pod["containers"][0], port_of(study.spec))
+    _mount_checkpoints(study, pod, trial)
+    sidecar.add(pod, study.spec, env, image=settings.operator_image)
+
+
+def _restrict(pod: Object) -> None:
+    pod.setdefault("securityContext", {}).setdefault("seccompProfile", {"type": "RuntimeDefault"})
+    for container in pod["containers"]:
+        container.setdefault("securityContext", {}).setdefault("allowPrivilegeEscalation", False)
+        container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
+
+
+def _serve_metrics(container: Object, number: int) -> None:
+    ports = container.setdefault("ports", [])
+    if not any(port.get("containerPort") == number for port in ports):
+        ports.append({"name": "tuning-metrics", "containerPort": number})
 
 
 def _mount_checkpoints(study: Study, pod: Object, trial: Trial) -> None:

@@ -4,43 +4,67 @@ Watches lie: they miss deletions while they are away, and events while a process
 """
 
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
 
 from tuning_operator.api import names
 from tuning_operator.cluster.client import JOBS, PODS, STUDIES, TRIALS, Client, Kind
-from tuning_operator.cluster.errors import NotFoundError
-from tuning_operator.cluster.seen import JobSeen, PodSeen, Seen, TrialSeen, study_seen
+from tuning_operator.cluster.errors import ForbiddenError, NotFoundError
+from tuning_operator.cluster.seen import Seen, study_seen
 from tuning_operator.cluster.store import Key, Known, Store
-from tuning_operator.cluster.watch import DECODERS
+from tuning_operator.cluster.trial_kinds import TrialKinds
 
 log = logging.getLogger(__name__)
 
-_TYPES: dict[Kind, type] = {TRIALS: TrialSeen, JOBS: JobSeen, PODS: PodSeen}
-
 
 class Lister:
-    def __init__(self, client: Client, store: Store, *, namespaces: Sequence[str]) -> None:
+    def __init__(self, client: Client, store: Store, kinds: TrialKinds, *, namespaces: Sequence[str]) -> None:
         self._client = client
         self._store = store
+        self._kinds = kinds
         self._namespaces: Sequence[str | None] = namespaces or [None]
 
     async def load(self) -> list[Key]:
         """Everything there is; the keys of all studies. Trials before Jobs before pods, as they were created."""
         now = time.monotonic()
-        for namespace in self._namespaces:
-            for kind, decode in DECODERS.items():
-                selector = "" if kind is STUDIES else names.LABEL_STUDY_UID
-                async with aclosing(self._client.pages(kind, namespace, labels=selector)) as pages:
-                    async for page, _ in pages:
-                        for raw in page:
-                            seen = decode(raw)
-                            if seen is not None:
-                                self._store.put(seen)
+        self._kinds.served.clear()
+        for kind in self._kinds.decoders(served_only=False):
+            if kind in self._kinds.resources:
+                await self._try(kind)
+            else:
+                await self._load_all(kind)
         for known in self._store.studies.values():
             known.listed_at = now
         return list(self._store.studies)
+
+    async def look_for_kinds(self) -> bool:
+        """Whether a kind is served now that was not before."""
+        return any([await self._try(kind, warn=False) for kind in self._kinds.missing])
+
+    async def _try(self, kind: Kind, *, warn: bool = True) -> bool:
+        """Load a kind that may not be there; whether it is."""
+        try:
+            await self._load_all(kind)
+        except (NotFoundError, ForbiddenError) as error:
+            words = {"resource": f"{kind.plural}.{kind.group}", "error": str(error)}
+            level = logging.WARNING if warn else logging.DEBUG
+            log.log(level, "trials cannot be of a kind that they may be of: it cannot be listed", extra=words)
+            return False
+        self._kinds.served.add(kind)
+        return True
+
+    async def _load_all(self, kind: Kind) -> None:
+        decode = self._kinds.decoders(served_only=False)[kind]
+        selector = "" if kind is STUDIES else names.LABEL_STUDY_UID
+        for namespace in self._namespaces:
+            async with aclosing(self._client.pages(kind, namespace, labels=selector)) as pages:
+                async for page, _ in pages:
+                    for raw in page:
+                        seen = decode(raw)
+                        if seen is not None:
+                            self._store.put(seen)
 
     async def refresh(self, known: Known) -> bool:
         """Read one study and its objects again; False if it is no more, or another study has its name now.
@@ -58,12 +82,29 @@ class Lister:
             return False
         began = time.monotonic()
         numbers = None if known.listed_at is None else _unrecorded(known)
-        for kind, type_ in _TYPES.items():
-            await self._refresh(known, kind, type_, numbers)
+        for kind in (TRIALS, *self._objects(known), PODS):
+            try:
+                await self._refresh(known, kind, numbers)
+            except NotFoundError:
+                if kind not in self._kinds.served:
+                    raise
+                self._uninstalled(known, kind)
         known.listed_at = began
         return True
 
-    async def _refresh(self, known: Known, kind: Kind, type_: type, numbers: Sequence[int] | None) -> None:
+    def _uninstalled(self, known: Known, kind: Kind) -> None:
+        """Its CRD is gone, and all of its objects with it."""
+        self._kinds.served.discard(kind)
+        self._store.settle(known, (), kind=kind, numbers=None, version=sys.maxsize, at=time.time())
+
+    def _objects(self, known: Known) -> list[Kind]:
+        """What its trials are, and have been before its spec was corrected."""
+        found = {JOBS, *(job.kind for job in known.jobs.values())}
+        if known.study is not None and not self._kinds.problems(known.study.spec):
+            found.add(self._kinds.resource_of(known.study.spec.trial))
+        return [kind for kind in found if kind == JOBS or kind in self._kinds.served]
+
+    async def _refresh(self, known: Known, kind: Kind, numbers: Sequence[int] | None) -> None:
         selector = f"{names.LABEL_STUDY_UID}={known.uid}"
         if numbers is not None:
             if not numbers:
@@ -71,16 +112,17 @@ class Lister:
             selector += f",{names.LABEL_TRIAL} in ({','.join(map(str, numbers))})"
         present: list[Seen] = []
         version = 0
+        decode = self._kinds.decoders()[kind]
         async with aclosing(self._client.pages(kind, known.key[0], labels=selector)) as pages:
             async for page, page_version in pages:
                 version = version or page_version
                 for raw in page:
-                    seen = DECODERS[kind](raw)
+                    seen = decode(raw)
                     if seen is not None:
                         present.append(seen)
                         self._store.put(seen)
         wanted = None if numbers is None else frozenset(numbers)
-        self._store.settle(known, present, kinds=(type_,), numbers=wanted, version=version, at=time.time())
+        self._store.settle(known, present, kind=kind, numbers=wanted, version=version, at=time.time())
 
 
 def _unrecorded(known: Known) -> list[int]:

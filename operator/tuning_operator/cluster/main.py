@@ -28,6 +28,7 @@ from tuning_operator.cluster.policy import Policy, PolicyError, load
 from tuning_operator.cluster.prometheus import Servers
 from tuning_operator.cluster.serve import serve
 from tuning_operator.cluster.term import Term
+from tuning_operator.cluster.trial_kinds import TrialKind, TrialKinds
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ class Options:
     lease_namespace: str | None = None
     lease_name: str = "tuning-operator"
     lease_times: Times = field(default_factory=Times)
+    trial_kinds: Sequence[TrialKind] = ()
+    """What trials may be besides Jobs."""
     policy: str | None = None
     """File of what studies may do, by namespace."""
     metrics_port: int = 8080
@@ -173,6 +176,7 @@ class Operator:
             images=JobSettings(options.trainer_image, options.operator_image),
             servers=options.prometheus,
             policy=self._policy,
+            kinds=TrialKinds(options.trial_kinds),
             meters=self.meters,
             instance=self._identity,
         )

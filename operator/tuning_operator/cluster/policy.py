@@ -15,6 +15,8 @@ from pydantic import Field, ValidationError
 
 from tuning_operator.api import names
 from tuning_operator.api.base import Resource
+from tuning_operator.api.study import Accelerator
+from tuning_operator.cluster import foreign_policy
 
 Object = dict[str, Any]
 
@@ -31,6 +33,11 @@ class Rules(Resource):
     )
     images: list[str] | None = Field(None, description="Images of their containers.")
     volumes: list[str] | None = Field(None, description="Kinds of their volumes, such as `persistentVolumeClaim`.")
+    kinds: list[str] | None = Field(
+        None,
+        description="What trials may be besides Jobs, such as `JobSet.jobset.x-k8s.io`. Where images, volumes or "
+        "accelerators are restricted, a kind that makes pods which are not in its objects must be named here.",
+    )
     queues: list[str] | None = Field(None, description="Queues of Kueue that their Jobs must be in.")
     max_parallel: int | None = Field(None, ge=1, description="Trials at once of all studies of the namespace.")
     max_accelerators: int | None = Field(None, ge=1, description="Accelerators at once of all of them.")
@@ -42,6 +49,10 @@ class Policy(Resource):
     max_accelerators: int | None = Field(None, ge=1, description="Accelerators at once of all namespaces together.")
     default: Rules = Field(default_factory=Rules, description="For every namespace.")
     namespaces: dict[str, Rules] = Field(default_factory=dict, description="What is different in some.")
+
+    def capped(self, namespace: str) -> bool:
+        """Whether the accelerators of a namespace's trials are counted."""
+        return self.max_accelerators is not None or self.of(namespace).max_accelerators is not None
 
     def of(self, namespace: str) -> Rules:
         """A field that the namespace sets stands for the default's."""
@@ -65,13 +76,21 @@ def load(path: Path) -> Policy:
         raise PolicyError(f"{path}: {where}: {first['msg']}, but it is {first['input']!r}") from error
 
 
-def violation(job: Object, rules: Rules, *, namespace: str) -> str | None:
-    """The first rule that a Job breaks, in words for whoever wrote its study."""
-    pod = job["spec"]["template"]["spec"]
-    checks: list[tuple[str, str, Sequence[str] | None]] = [
-        ("images", str(each.get("image", "")), rules.images) for each in _containers(pod)
-    ]
-    checks += [("volumes", kind, rules.volumes) for kind in _volume_kinds(pod)]
+def violation(job: Object, rules: Rules, *, namespace: str, accelerator: Accelerator, capped: bool) -> str | None:
+    """The first rule that a trial's Job or other object breaks, in words for whoever wrote its study.
+
+    `capped`: how many accelerators are held at once is limited.
+    """
+    checks: list[tuple[str, str, Sequence[str] | None]] = []
+    if foreign_policy.kind_of(job).kind == "Job":
+        pod = job["spec"]["template"]["spec"]
+        checks += [("images", str(each.get("image", "")), rules.images) for each in _containers(pod)]
+        checks += [("volumes", kind, rules.volumes) for kind in _volume_kinds(pod)]
+    else:
+        if broken := _foreign(job, rules, namespace=namespace, accelerator=accelerator, capped=capped):
+            return broken
+        checks += [("images", image, rules.images) for image in foreign_policy.images(job)]
+        checks += [("volumes", kind, rules.volumes) for kind in foreign_policy.volume_kinds(job)]
     queue = (job["metadata"].get("labels") or {}).get(names.LABEL_QUEUE, "")
     checks.append(("queues", queue, rules.queues))
     for field, value, allowed in checks:
@@ -79,6 +98,31 @@ def violation(job: Object, rules: Rules, *, namespace: str) -> str | None:
             return (
                 f"spec.trial.template: {value or 'none'!r} is not allowed by the policy of namespace {namespace!r} "
                 f"({field}: {', '.join(allowed) or 'none'}): use what is, or ask the administrator"
+            )
+    return None
+
+
+def _foreign(body: Object, rules: Rules, *, namespace: str, accelerator: Accelerator, capped: bool) -> str | None:
+    kind = foreign_policy.kind_of(body)
+    named = rules.kinds is not None and any(fnmatchcase(kind.full, pattern) for pattern in rules.kinds)
+    if rules.kinds is not None and not named:
+        return (
+            f"spec.trial.template.kind: {kind.full!r} is not allowed by the policy of namespace {namespace!r} "
+            f"(kinds: {', '.join(rules.kinds) or 'none'}): use what is, or ask the administrator"
+        )
+    restricted = rules.images is not None or rules.volumes is not None or capped
+    if restricted and not named and not foreign_policy.whole(body):
+        return (
+            f"spec.trial.template.kind: {kind.full!r} makes pods that are not written in its object, and the policy of "
+            f"namespace {namespace!r} restricts pods: use another kind, or ask the administrator to name it among kinds"
+        )
+    if capped and foreign_policy.whole(body):
+        held = foreign_policy.accelerators(body, accelerator.resource)
+        if held is None or held > accelerator.count:
+            return (
+                f"spec.trial.accelerator.count: {accelerator.count}: the pods of the {kind.kind} ask for "
+                f"{'an unknown number' if held is None else held} of {accelerator.resource}, and the policy of "
+                f"namespace {namespace!r} counts them: write the number of all pods together"
             )
     return None
 

@@ -1,4 +1,5 @@
-"""Why a Job has no pod: quota or admission refused it, and only the Job controller's events say so.
+"""Why a Job has no pod: quota or admission refused it, and only the Job controller's events say so. What other kinds
+wait for is their controllers' matter.
 
 Asked for only when a Job has been without a pod for a while, of one Job for a study, less and less often.
 """
@@ -70,7 +71,7 @@ def _without_pod(known: Known) -> list[JobSeen]:
     return [
         job
         for job in known.jobs.values()
-        if not (job.deleting or job.ended or job.suspended or job.identity.uid in with_pod)
+        if not (job.foreign or job.deleting or job.ended or job.suspended or job.identity.uid in with_pod)
     ]
 
 

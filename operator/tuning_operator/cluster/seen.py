@@ -11,7 +11,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from tuning_operator.api import names
+from tuning_operator.api.kinds import listed
 from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.cluster.client import JOBS, Kind
 from tuning_operator.core.model import Replicate, Result, Rung, Trial
 from tuning_operator.metrics.sidecar import last_words
 from tuning_operator.metrics.termination import report_of
@@ -79,6 +81,13 @@ class JobSeen:
     message: str = ""
     workers: int = 1
     """Pods that train together."""
+    kind: Kind = JOBS
+    raw: Object | None = field(default=None, compare=False)
+    """Of another kind than Job: the object itself, from which its study says whether it has ended (`foreign.py`)."""
+
+    @property
+    def foreign(self) -> bool:
+        return self.kind != JOBS
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +115,14 @@ class PodSeen:
     report: Report | None = None
     looked_at: float | None = None
     """When the values of the report were seen, where a sidecar looked at them."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Where its trial is no Job: its study says by them whether it is the pod that reports."""
     devices: tuple[tuple[str, int], ...] = ()
     """Extended resources that it holds, by name; claims of devices (DRA) under the name `CLAIMS`."""
+
+    @property
+    def foreign(self) -> bool:
+        return bool(self.labels)
 
 
 Seen = StudySeen | TrialSeen | JobSeen | PodSeen
@@ -169,7 +184,7 @@ def trial_seen(raw: Object) -> TrialSeen | None:
 def job_seen(raw: Object) -> JobSeen | None:
     metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     numbers = _numbers(metadata)
-    if numbers is None:
+    if numbers is None or _others_child(metadata):
         return None
     conditions = {c.get("type"): c for c in status.get("conditions") or () if c.get("status") == "True"}
     failed = conditions.get("Failed") or conditions.get("FailureTarget")  # the latter while its pods still end
@@ -193,6 +208,31 @@ def job_seen(raw: Object) -> JobSeen | None:
     )
 
 
+def object_seen(raw: Object, *, kind: Kind, suspend: Sequence[str]) -> JobSeen | None:
+    """An object of another kind that is a trial; `suspend`: where below its spec it can be suspended."""
+    metadata, status = raw["metadata"], raw.get("status") or {}
+    numbers = _numbers(metadata)
+    if numbers is None or _others_child(metadata):
+        return None
+    held: Any = raw.get("spec") or {}
+    for part in suspend:
+        held = held.get(part) if isinstance(held, dict) else None
+    since = [c for c in listed(status.get("conditions")) if c.get("type") == "Suspended" and c.get("status") == "True"]
+    kept = {key: value for key, value in metadata.items() if key != "managedFields"}
+    return JobSeen(
+        identity=_identity(metadata),
+        trial=numbers[0],
+        attempt=numbers[1],
+        created_at=unix(metadata.get("creationTimestamp")) or 0.0,
+        deleting="deletionTimestamp" in metadata,
+        suspended=held is True,
+        suspended_at=unix(since[0].get("lastTransitionTime")) if since else None,
+        queue=str((metadata.get("labels") or {}).get(names.LABEL_QUEUE) or ""),
+        kind=kind,
+        raw={**raw, "metadata": kept},
+    )
+
+
 def pod_seen(raw: Object) -> PodSeen | None:
     metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     numbers = _numbers(metadata)
@@ -211,7 +251,8 @@ def pod_seen(raw: Object) -> PodSeen | None:
         "deleting": "deletionTimestamp" in metadata,
         "started_at": unix(begun.get("startedAt")),
         "container": next((str(each.get("name") or "") for each in spec.get("containers") or ()), ""),
-        "devices": _devices(spec),
+        "devices": devices_of(spec),
+        "labels": _foreign_labels(metadata),
     }
     if phase in ("Succeeded", "Failed"):
         return PodSeen(**common, **_ended(status, states, failed=phase == "Failed"))
@@ -251,6 +292,17 @@ def _numbers(metadata: Object) -> tuple[int, int] | None:
     if not labels.get(names.LABEL_STUDY_UID) or not trial.isdecimal() or not attempt.isdecimal():
         return None
     return int(trial), int(attempt)
+
+
+def _others_child(metadata: Object) -> bool:
+    """Controllers give their labels, ours among them, to what they make: a trial's object is owned by a trial."""
+    owners = [owner for owner in metadata.get("ownerReferences") or () if owner.get("controller")]
+    return any(owner.get("kind", names.TRIAL_KIND) != names.TRIAL_KIND for owner in owners)
+
+
+def _foreign_labels(metadata: Object) -> Mapping[str, str]:
+    labels = metadata.get("labels") or {}
+    return {key: str(value) for key, value in labels.items()} if names.LABEL_KIND in labels else {}
 
 
 def _result(raw: Object | None) -> Result | None:
@@ -331,8 +383,8 @@ def _left_by(status: Object, name: str) -> str:
     return ""
 
 
-def _devices(spec: Object) -> tuple[tuple[str, int], ...]:
-    """What has a domain in its name is an extended resource, which comes in whole numbers."""
+def devices_of(spec: Object) -> tuple[tuple[str, int], ...]:
+    """Of a pod: what has a domain in its name is an extended resource, which comes in whole numbers."""
     held: dict[str, int] = {}
     for container in spec.get("containers") or ():
         for name, amount in ((container.get("resources") or {}).get("limits") or {}).items():

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tuning_operator.api.trial import TrialState
+from tuning_operator.cluster.client import PODS, TRIALS, Kind
+from tuning_operator.cluster.foreign import Reading, judged
 from tuning_operator.cluster.seen import Identity, JobSeen, PodSeen, Seen, StudySeen, TrialSeen
 from tuning_operator.core.model import StartProblem, Study
 from tuning_trial.report import Report
@@ -51,6 +53,8 @@ class Known:
     problems: dict[int, StartProblem] = field(default_factory=dict)
     listed_at: float | None = None
     """Monotonic time of the last complete list of trials, Jobs and pods."""
+    reading: Reading | None = None
+    """How its objects are read, where they are no Jobs; None also as long as the spec has not been read."""
     named: bool = False
     """The Service by which pods of one trial find each other is there."""
     extra: Any = None
@@ -63,6 +67,19 @@ class Known:
     @property
     def uid(self) -> str:
         return self.seen.identity.uid
+
+    def read_by(self, reading: Reading | None) -> None:
+        """The spec has been read: whether its objects have ended is said anew."""
+        self.reading = reading
+        self.jobs = {name: judged(job, reading) for name, job in self.jobs.items()}
+        for number in {job.trial for job in self.jobs.values() if job.ended and self.recorded(job.trial)}:
+            _trim(self, number)
+
+    def reports(self, pod: PodSeen) -> bool:
+        """Whether it is the pod, of those that train together, that has the values."""
+        if pod.foreign:
+            return self.reading is not None and self.reading.leads(pod)
+        return pod.index == 0
 
     def recorded(self, number: int) -> bool:
         trial = self.trials.get(number)
@@ -120,7 +137,7 @@ class Store:
         known: Known,
         present: Iterable[Seen],
         *,
-        kinds: tuple[type, ...],
+        kind: Kind,
         numbers: frozenset[int] | None,
         version: int,
         at: float,
@@ -133,7 +150,7 @@ class Store:
         missing = [
             seen
             for seen in belongings
-            if isinstance(seen, kinds)
+            if _kind(seen) == kind
             and (numbers is None or _number(seen) in numbers)
             and seen.identity.uid not in found
             and seen.identity.version <= version
@@ -169,6 +186,8 @@ def _put(known: Known, seen: TrialSeen | JobSeen | PodSeen) -> bool:
         if seen.trial.result is not None:
             _trim(known, seen.trial.number)
         return known_trial is None or _differs(known_trial, seen)
+    if isinstance(seen, JobSeen):
+        seen = judged(seen, known.reading)
     group: dict[str, Any] = known.jobs if isinstance(seen, JobSeen) else known.pods
     name = seen.identity.name if isinstance(seen, JobSeen) else seen.identity.uid
     before: JobSeen | PodSeen | None = group.get(name)
@@ -246,6 +265,10 @@ def _older(identity: Identity, before: Seen | None) -> bool:
 def _differs(before: Seen, after: Seen) -> bool:
     """Whether more than the version has changed."""
     return replace(before, identity=after.identity) != after or before.identity.uid != after.identity.uid
+
+
+def _kind(seen: TrialSeen | JobSeen | PodSeen) -> Kind:
+    return TRIALS if isinstance(seen, TrialSeen) else PODS if isinstance(seen, PodSeen) else seen.kind
 
 
 def _number(seen: TrialSeen | JobSeen | PodSeen) -> int:

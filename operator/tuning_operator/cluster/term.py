@@ -33,6 +33,7 @@ from tuning_operator.cluster.shares import Shares
 from tuning_operator.cluster.sidecar import SidecarReader
 from tuning_operator.cluster.statuses import Statuses
 from tuning_operator.cluster.store import Key, Known, Store
+from tuning_operator.cluster.trial_kinds import TrialKinds
 from tuning_operator.cluster.warmstart import Teachers
 from tuning_operator.cluster.watch import Watch
 from tuning_operator.cluster.worker import Worker
@@ -45,6 +46,7 @@ WORKERS = 16
 STOP_SECONDS = 10.0
 FIRST_ROUND_LOOKS = 150
 LOAD_AGAIN_SECONDS = 1.0
+LOOK_FOR_KINDS_SECONDS = 20.0
 
 
 class Term:
@@ -59,6 +61,7 @@ class Term:
         images: JobSettings,
         servers: Servers,
         policy: Policy,
+        kinds: TrialKinds,
         meters: Meters,
         instance: str,
     ) -> None:
@@ -69,22 +72,29 @@ class Term:
         self.store = Store(on_forget=self._forget)
         self.queue: KeyQueue[Key] = KeyQueue()
         self._lookahead = LookAhead(on_ready=self._suggestion_ready)
-        self._lister = Lister(client, self.store, namespaces=namespaces)
-        self._watch = Watch(source, namespaces=namespaces, on_seen=self._on_seen, on_restart=meters.watch_restarted)
+        self._kinds = kinds
+        self._lister = Lister(client, self.store, kinds, namespaces=namespaces)
+        self._watch = Watch(
+            source,
+            namespaces=namespaces,
+            decoders=kinds.decoders,
+            on_seen=self._on_seen,
+            on_restart=meters.watch_restarted,
+        )
         self._statuses = Statuses(client, self.store, Announcer(client, instance=instance))
         self._refusals = Refusals(client)
         self._worker = Worker(
             store=self.store,
             queue=self.queue,
             lister=self._lister,
-            actor=Actor(client, self.store, images, now=time.time, meters=meters, policy=policy),
+            actor=Actor(client, self.store, images, now=time.time, meters=meters, policy=policy, trial_kinds=kinds),
             statuses=self._statuses,
             refusals=self._refusals,
             lookahead=self._lookahead,
             teachers=Teachers(client, self.store),
             capping=self._capping,
             meters=meters,
-            refuse=servers.problems,
+            refuse=lambda spec: (*servers.problems(spec), *kinds.problems(spec)),
             service_accounts=lambda namespace: policy.of(namespace).service_accounts,
         )
         self._loop = asyncio.get_running_loop()
@@ -101,6 +111,7 @@ class Term:
     async def run(self) -> None:
         """Returns when a part of it has ended, which none does by itself; a part's failure is raised."""
         scraping = asyncio.create_task(self._collect(), name="collect")
+        looking = asyncio.create_task(self._look_for_kinds(), name="kinds")
         try:
             keys = sorted(await self._load(), key=self._ended)
             for key in keys:
@@ -118,8 +129,9 @@ class Term:
                 if part.done():
                     part.result()
         finally:
-            scraping.cancel()
-            await asyncio.gather(scraping, return_exceptions=True)
+            for task in (scraping, looking):
+                task.cancel()
+            await asyncio.gather(scraping, looking, return_exceptions=True)
 
     async def finish(self) -> None:
         """Take nothing new; let what is under way come to its end."""
@@ -160,6 +172,18 @@ class Term:
                 MetricsSource.QUERY: QueryReader(trusted, self._servers),
             }
             await Collector(self.store, self.queue, self._meters, readers).run()
+
+    async def _look_for_kinds(self) -> None:
+        """A kind that is installed later is watched from then on."""
+        while True:
+            await asyncio.sleep(LOOK_FOR_KINDS_SECONDS)
+            if not self._loaded or not self._kinds.missing:
+                continue
+            try:
+                if await self._lister.look_for_kinds():
+                    self._watch.restart()
+            except ApiError as error:
+                log.warning("what kinds there are cannot be read", extra={"error": str(error)})
 
     async def _first_round(self) -> None:
         """kopf takes a second of the interpreter to import: what waits for its first Job goes before it."""

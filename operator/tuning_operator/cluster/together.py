@@ -10,7 +10,7 @@ from typing import Final
 
 from tuning_operator.cluster.seen import JobSeen, PodSeen
 
-_STOPPED: Final = frozenset({137, 143})
+STOPPED: Final = frozenset({137, 143})
 """Exit codes of SIGKILL and SIGTERM: what the others of a failed one leave."""
 
 
@@ -23,7 +23,7 @@ def together(workers: Mapping[int, PodSeen], job: JobSeen | None) -> PodSeen | N
     live = [pod for pod in pods if not pod.ended and not pod.gone]
     failed = [pod for pod in pods if pod.gone or (pod.ended and pod.exit_code != 0)]
     if failed and not live:
-        return _as_one(min(failed, key=_blame), pods)
+        return _as_one(min(failed, key=blame), pods)
     if failed:
         return replace(_as_one(live[0], pods), running=True, deleting=True)
     waiting = [pod for pod in live if not pod.running]
@@ -38,9 +38,9 @@ def together(workers: Mapping[int, PodSeen], job: JobSeen | None) -> PodSeen | N
     return _as_one(pods[0], pods)
 
 
-def _blame(pod: PodSeen) -> tuple[bool, bool, bool, bool, float, int]:
+def blame(pod: PodSeen) -> tuple[bool, bool, bool, bool, float, int]:
     """The least one is why the others ended: lost by itself, failed by itself, stopped, and the first of those."""
-    stopped = pod.exit_code in _STOPPED
+    stopped = pod.exit_code in STOPPED
     return not pod.disrupted, pod.gone, stopped, pod.deleting, pod.ended_at or float("inf"), pod.index
 
 

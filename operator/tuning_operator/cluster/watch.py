@@ -1,4 +1,4 @@
-"""kopf as an informer: watch events of studies, trials, Jobs and pods, and nothing else.
+"""kopf as an informer: watch events of studies, trials, their Jobs (or other objects) and pods, and nothing else.
 
 kopf runs in its own thread with its own loop, so that neither delays the other. Of kopf only `on.event` is used, which
 reads and never writes: no finalizers, no annotations, no posted events, no peering. Its watches are label-selected by
@@ -18,19 +18,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tuning_operator.api import names
-from tuning_operator.cluster.client import JOBS, PODS, STUDIES, TRIALS, Kind
+from tuning_operator.cluster.client import STUDIES, Kind
 from tuning_operator.cluster.connection import Connection, Source
-from tuning_operator.cluster.seen import Seen, job_seen, pod_seen, study_seen, trial_seen
+from tuning_operator.cluster.seen import Seen
+from tuning_operator.cluster.trial_kinds import Decoders
 
 log = logging.getLogger(__name__)
 
-DECODERS: dict[Kind, Callable[[Any], Seen | None]] = {
-    STUDIES: study_seen,
-    TRIALS: trial_seen,
-    JOBS: job_seen,
-    PODS: pod_seen,
-}
-LABELLED = (TRIALS, JOBS, PODS)
 MIN_BACKOFF, MAX_BACKOFF = 0.5, 30.0
 STOP_SECONDS = 5.0
 
@@ -43,16 +37,21 @@ class Watch:
         source: Source,
         *,
         namespaces: Sequence[str],
+        decoders: Callable[[], Decoders],
         on_seen: Callable[[Seen, bool], None],
         on_restart: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._namespaces = namespaces
+        self._decoders = decoders
+        """What is watched; asked at each start."""
         self._on_seen = on_seen
         self._on_restart = on_restart
         self._waiting: deque[tuple[Seen, bool]] = deque()
         """Handed over, not yet taken; waking the loop costs a system call, and events come in swarms."""
         self._stop = threading.Event()
+        self._round = threading.Event()
+        """Set to end what kopf does now."""
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="watch", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -66,8 +65,13 @@ class Watch:
         """Whether kopf is up; not whether it has just lost a connection, which it repairs itself."""
         return self._thread.is_alive() and self._ready.is_set()
 
+    def restart(self) -> None:
+        """There is more to watch than before."""
+        self._round.set()
+
     async def stop(self) -> None:
         self._stop.set()
+        self._round.set()
         await asyncio.to_thread(self._thread.join, STOP_SECONDS)
 
     def _supervise(self) -> None:
@@ -78,6 +82,9 @@ class Watch:
                 self._run()
                 if self._stop.is_set():
                     return
+                if self._round.is_set():
+                    self._round.clear()
+                    continue
                 log.error("the watch ended by itself; it is started again")
             except Exception as error:
                 log.error("the watch failed; it is started again", extra={"error": repr(error)[:1000]})
@@ -94,10 +101,12 @@ class Watch:
         gc.freeze()  # kopf's modules live as long as the process
         registry = kopf.OperatorRegistry()
         settings = informer.settings()
-        for kind in LABELLED:
-            settings.watching.label_selectors[_same(kind)] = names.LABEL_STUDY_UID
-        for kind in DECODERS:
-            kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.plural)(self._handler(kind))
+        for kind, decode in self._decoders().items():
+            if kind != STUDIES:
+                settings.watching.label_selectors[_same(kind)] = names.LABEL_STUDY_UID
+            kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"{kind.plural}.{kind.group}")(
+                self._handler(kind, decode)
+            )
         kopf.on.login(registry=registry, id="login")(self._login)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -108,14 +117,12 @@ class Watch:
                     standalone=True,
                     clusterwide=not self._namespaces,
                     namespaces=list(self._namespaces),
-                    stop_flag=self._stop,
+                    stop_flag=self._round,
                     ready_flag=self._ready,
                 )
             )
 
-    def _handler(self, kind: Kind) -> Callable[..., Any]:
-        decode = DECODERS[kind]
-
+    def _handler(self, kind: Kind, decode: Callable[[Any], Seen | None]) -> Callable[..., Any]:
         async def handle(event: Any, **_: Any) -> None:
             try:
                 seen = decode(event["object"])

@@ -16,6 +16,7 @@ from tuning_operator.api.trial import TrialState
 from tuning_operator.cluster.act import Actor
 from tuning_operator.cluster.capping import Cap, Capping
 from tuning_operator.cluster.errors import ApiError
+from tuning_operator.cluster.foreign import reading_of
 from tuning_operator.cluster.gather import gather, holes
 from tuning_operator.cluster.keyqueue import KeyQueue, QueueClosedError
 from tuning_operator.cluster.lease import NotLeaderError
@@ -174,6 +175,7 @@ class Worker:
         )
         if known.study is not None:
             known.invalid += self._refuse(known.study.spec)
+            known.read_by(reading_of(known.study.spec))
         memory.generation = known.seen.generation
         memory.tried_out_at = 0.0
 

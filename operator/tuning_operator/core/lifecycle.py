@@ -10,7 +10,7 @@ from typing import Final
 
 from tuning_operator.api.study import Evaluate, StudySpec
 from tuning_operator.api.trial import Role, TrialState
-from tuning_operator.core.model import Result, Run, Trial
+from tuning_operator.core.model import OBJECT_FAILED, Result, Run, Trial
 from tuning_operator.core.objectives import broken_constraints, metrics_of, summarize
 from tuning_operator.core.rungs import NOT_PROMOTED, UNPROMISING, generation_done
 from tuning_trial import exit_codes
@@ -78,6 +78,8 @@ def judge(trial: Trial, run: Run, spec: StudySpec, *, now: float, proven: bool) 
         return _done_verdict(trial, run, spec, now=now)
     if code == exit_codes.STOPPED and generation_done(spec, trial, run.report):
         return _done_verdict(trial, run, spec, now=now)
+    if not run.disrupted and run.reason == OBJECT_FAILED:
+        return _failed(spec, run, OBJECT_FAILED, _describe(run))
     if run.disrupted or (code is None and run.reason not in _START_REASONS):
         return _again(trial, run, spec, Again.DISRUPTION)
     if code in (exit_codes.TRY_AGAIN, exit_codes.STOPPED):

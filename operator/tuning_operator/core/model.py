@@ -122,6 +122,10 @@ QUEUED: Final = "Queued"
 the same attempt, and its place was taken back."""
 
 
+OBJECT_FAILED: Final = "ObjectFailed"
+"""Reason of an ended run whose object (of another kind than Job) says that it failed, without a pod that did."""
+
+
 class RunState(StrEnum):
     """What is seen of one attempt's Job and pod, or process."""
 
@@ -168,6 +172,13 @@ class Run:
     """Why the last look at its values brought none, for a person."""
     accelerators: int | None = None
     """How many it holds, where that is seen; None: as many as the study says."""
+    lingers: bool = False
+    """It has ended, as its object says, but not all of its pods have: it holds its slot until they are stopped."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it holds a slot."""
+        return self.state is not RunState.ENDED or self.lingers
 
     @property
     def queued(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 
 MAX: Final = 63
 _HASH: Final = 6
+_OBJECT_MAX: Final = 40
 _TRIAL_MAX: Final = 57
 """Leaves room for `-` and an attempt of five digits."""
 
@@ -27,6 +28,17 @@ def job_name(trial_name: str, attempt: int) -> str:
         return name
     tail = f"-{_digest(trial_name)}-{attempt}"
     return _label(trial_name)[: MAX - len(tail)].rstrip("-") + tail
+
+
+def object_name(trial_name: str, attempt: int) -> str:
+    """As `job_name`, for objects of other kinds: their controllers add to it and put the sum into labels, and some want
+    a letter first."""
+    name = f"{trial_name}-{attempt}"
+    if name[0].isalpha() and len(name) <= _OBJECT_MAX:
+        return name
+    tail = f"-{_digest(trial_name)}-{attempt}"
+    label = trial_name if trial_name[0].isalpha() else f"s-{trial_name}"
+    return label[: _OBJECT_MAX - len(tail)].rstrip("-") + tail
 
 
 def service_name(study_name: str, uid: str) -> str:

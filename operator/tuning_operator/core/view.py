@@ -37,7 +37,7 @@ class Open:
     @property
     def blocked(self) -> bool:
         """An earlier attempt is not gone yet, so the next one must wait (P1)."""
-        return self.earlier is not None and self.earlier.state is not RunState.ENDED
+        return self.earlier is not None and self.earlier.live
 
     @property
     def paused(self) -> bool:
@@ -119,7 +119,7 @@ def _sort(runs: Iterable[Run]) -> tuple[dict[int, Run], dict[int, Run], list[Run
     earlier: dict[int, Run] = {}
     live: list[Run] = []
     for run in runs:
-        if run.state is not RunState.ENDED:
+        if run.live:
             live.append(run)
         known = latest.get(run.trial)
         if known is None or run.attempt > known.attempt:
@@ -135,4 +135,4 @@ def _later(run: Run, other: Run | None) -> Run:
     """A live one before an ended one: it must be gone first; then the one of the later attempt."""
     if other is None:
         return run
-    return max(run, other, key=lambda each: (each.state is not RunState.ENDED, each.attempt))
+    return max(run, other, key=lambda each: (each.live, each.attempt))

@@ -62,7 +62,18 @@ STUDY_TRANSITIONS: tuple[Transition, ...] = (
         "trial",
         *(
             f"trial.{part}"
-            for part in ("trainer", "template", "bind", "accelerator", "checkpoints", "replicates", "workers")
+            for part in (
+                "trainer",
+                "template",
+                "successCondition",
+                "failureCondition",
+                "primaryPod",
+                "bind",
+                "accelerator",
+                "checkpoints",
+                "replicates",
+                "workers",
+            )
         ),
         states=_STARTED,
     ),
