@@ -18,6 +18,8 @@ In every namespace that is served (a ClusterRole, or one Role for each namespace
     apiGroups: [""]              resources: [configmaps]             verbs: [get]
     apiGroups: [events.k8s.io]   resources: [events]                 verbs: [list, create, patch]
 
+Of each kind of the chart's `trialKinds` the same as of Jobs: get, list, watch, create, delete.
+
 In the operator's own namespace (a Role, for the lease of `--lease-name` only; a create cannot be bound to a name):
 
     apiGroups: [coordination.k8s.io]  resources: [leases]            verbs: [get, create, update]

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from tuning_operator.api import names
 from tuning_operator.api.base import Resource
+from tuning_operator.api.kinds import JOB
 from tuning_operator.api.study import Accelerator
 from tuning_operator.cluster import foreign_policy
 
@@ -82,7 +83,8 @@ def violation(job: Object, rules: Rules, *, namespace: str, accelerator: Acceler
     `capped`: how many accelerators are held at once is limited.
     """
     checks: list[tuple[str, str, Sequence[str] | None]] = []
-    if foreign_policy.kind_of(job).kind == "Job":
+    kind = foreign_policy.kind_of(job)
+    if (kind.group, kind.kind) == JOB:
         pod = job["spec"]["template"]["spec"]
         checks += [("images", str(each.get("image", "")), rules.images) for each in _containers(pod)]
         checks += [("volumes", kind, rules.volumes) for kind in _volume_kinds(pod)]

@@ -40,6 +40,8 @@ from tuning_operator.search.schedulers.table import Verdict
 from tuning_trial import exit_codes
 from tuning_trial.report import Report
 
+LINGERS_SECONDS: Final = 15.0
+"""How long pods of an object that has ended may take to end, before it is deleted."""
 GONE: Final = "its Job or pod is gone, and its end was not seen"
 
 
@@ -56,11 +58,9 @@ class Desk:
         """Paused trials that nothing was done to."""
         self.results: list[tuple[Trial, Run | None]] = []
         """Trials that get their result, in the order of their ends."""
-        self.stops = [
-            StopRun(run.trial, run.attempt, "Superseded") for run in view.strays if run.state is not RunState.STOPPING
-        ]
         self.times: list[float] = []
         """When something falls due."""
+        self.stops = [StopRun(run.trial, run.attempt, "Superseded") for run in view.strays if self._overstays(run)]
         self.proven = self._proven()
         """Whether image and command are known to work: some trial reported something."""
         self._before = {each.trial.number: each.trial for each in view.open}
@@ -140,6 +140,17 @@ class Desk:
             *(trial for trial, _ in self.results),
         ]
         return sorted((trial for trial in found if trial.role is Role.CONFIRM), key=lambda trial: trial.number)
+
+    def _overstays(self, run: Run) -> bool:
+        """Of a run that nothing waits for: whether it is to be stopped now. Where only the rest of an ended one is
+        left, its controller may be about to do that itself, and leaves the logs."""
+        if run.state is RunState.STOPPING:
+            return False
+        until = (run.ended_at or 0.0) + LINGERS_SECONDS
+        if not run.lingers or self.now >= until:
+            return True
+        self.times.append(until)
+        return False
 
     def _proven(self) -> bool:
         if any(each.run is not None and each.run.report is not None for each in self.view.open):

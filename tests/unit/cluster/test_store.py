@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.cluster.builders import raw_job, raw_pod, raw_study, raw_trial, terminated
+from tuning_operator.cluster.client import JOBS, TRIALS
 from tuning_operator.cluster.seen import JobSeen, PodSeen, TrialSeen, job_seen, pod_seen, study_seen, trial_seen
 from tuning_operator.cluster.store import Known, Looked, Store
 
@@ -112,8 +113,8 @@ def test_after_a_list_what_is_missing_and_not_newer_is_gone() -> None:
     store = a_store()
     for seen in (trial(0), trial(1, version=8), job(0), job(1, version=9)):
         store.put(seen)
-    changed = store.settle(of(store), [trial(0)], kinds=(TrialSeen, JobSeen), numbers=None, version=8, at=1.0)
-    assert changed
+    for kind in (TRIALS, JOBS):
+        assert store.settle(of(store), [trial(0)], kind=kind, numbers=None, version=8, at=1.0)
     assert list(of(store).trials) == [0]
     assert list(of(store).jobs) == ["digits-1-0"]  # created after the list was taken
 
@@ -122,7 +123,7 @@ def test_a_list_of_some_trials_says_nothing_of_the_others() -> None:
     store = a_store()
     for number in range(3):
         store.put(trial(number))
-    store.settle(of(store), [], kinds=(TrialSeen,), numbers=frozenset({1}), version=9, at=1.0)
+    store.settle(of(store), [], kind=TRIALS, numbers=frozenset({1}), version=9, at=1.0)
     assert list(of(store).trials) == [0, 2]
 
 
