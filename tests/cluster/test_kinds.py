@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cluster.operated import (
     condition,
@@ -18,7 +19,7 @@ from tests.cluster.operated import (
     until,
     without_lease,
 )
-from tests.operator_process import OperatorProcess, a_study, wait_for_state
+from tests.operator_process import ROOT, OperatorProcess, a_study, wait_for_state
 from tests.testcluster.claims import a_claim
 from tests.testcluster.client import eventually
 from tests.testcluster.control_plane import ControlPlane
@@ -78,6 +79,12 @@ def a_pytorchjob() -> Object:
     return {"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "spec": {"pytorchReplicaSpecs": roles}}
 
 
+def the_example() -> Object:
+    study: Object = yaml.safe_load((ROOT / "examples/cluster/jobset.yaml").read_text())
+    study["spec"]["limits"] = {"trials": 2, "parallel": 2}
+    return study
+
+
 def a_study_of(template: Object, name: str, *, trials: int = 1, parallel: int = 1, **more: Any) -> Object:
     trial = {"template": template, "accelerator": {"count": 0}} | more.pop("trial", {})
     return a_study(name, trials=trials, parallel=parallel, trial=trial, **more)
@@ -109,6 +116,14 @@ def test_trials_are_jobsets_and_their_leader_reports(plane: ControlPlane, namesp
     plane.client.delete("tuningstudies", "sets", namespace)
     nothing_left(plane, namespace)
     eventually(lambda: not plane.client.list(JOBSETS, namespace), timeout=60, what="no JobSets")
+
+
+def test_the_example_runs_as_it_stands(plane: ControlPlane, namespace: str) -> None:
+    plane.client.create("tuningstudies", the_example(), namespace)
+    study = wait_for_state(plane, namespace, "jobset", "Succeeded", "Failed", "Stalled")
+    assert (study["status"]["state"], study["status"]["counts"]["succeeded"]) == ("Succeeded", 2)
+    workers = {trial["spec"]["parameters"]["workers"] for trial in trials(plane, namespace, "jobset")}
+    assert {each["spec"]["replicatedJobs"][1]["replicas"] for each in plane.client.list(JOBSETS, namespace)} == workers
 
 
 @pytest.mark.parametrize(

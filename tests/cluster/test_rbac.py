@@ -13,13 +13,24 @@ from tests.operator_process import OperatorProcess, a_study, wait_for_state
 from tests.testcluster.client import eventually
 from tests.testcluster.control_plane import ControlPlane
 from tests.testcluster.fakenode import FakeNode
+from tests.testcluster.objects import JOBSETS, Controllers, install
 
 ACCOUNT = "tuning-tuning-operator"
+POD = {"spec": {"containers": [{"name": "main", "image": "registry.example/train:1"}]}}
+A_JOBSET = {
+    "accelerator": {"count": 0},
+    "template": {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "spec": {"replicatedJobs": [{"name": "main", "template": {"spec": {"template": POD}}}]},
+    },
+}
 
 
 @pytest.fixture(scope="module")
 def plane() -> Iterator[ControlPlane]:
-    with operated_plane() as cluster, FakeNode(cluster, seconds=0.5):
+    with operated_plane() as cluster, FakeNode(cluster, seconds=0.5), Controllers(cluster):
+        install(cluster, JOBSETS)
         yield cluster
 
 
@@ -42,20 +53,23 @@ def refused(plane: ControlPlane, system: str) -> list[str]:
 def test_the_charts_rights_are_enough_and_none_is_refused(plane: ControlPlane, everywhere: bool) -> None:
     system, served, other = (plane.new_namespace(name) for name in ("system", "served", "other"))
     namespaces = [] if everywhere else [served]
-    kubeconfig = installed(plane, system, *settings(watchNamespaces=namespaces))
+    kinds = [{"group": "jobset.x-k8s.io", "version": "v1alpha2", "kind": "JobSet", "plural": "jobsets"}]
+    kubeconfig = installed(plane, system, *settings(watchNamespaces=namespaces, trialKinds=kinds))
     names = [served, other] if everywhere else [served]
     for namespace in (served, other):
         plane.client.create("tuningstudies", a_study("granted", trials=4, parallel=2), namespace)
     try:
         with OperatorProcess(
             plane, name="granted", kubeconfig=kubeconfig, lease_namespace=system, namespaces=namespaces,
-            extra=[f"--lease-name={ACCOUNT}"],
+            extra=[f"--lease-name={ACCOUNT}", f"--trial-kind={'/'.join(kinds[0].values())}"],
         ) as operator:  # fmt: skip
             for namespace in names:
                 wait_for_state(plane, namespace, "granted", "Succeeded")
             eventually(lambda: operator.get("/readyz") == "ok\n", what="it watches")
             plane.client.create("tuningstudies", a_study("second", trials=2, parallel=2), served)
             wait_for_state(plane, served, "second", "Succeeded")
+            plane.client.create("tuningstudies", a_study("sets", trials=1, parallel=1, trial=A_JOBSET), served)
+            wait_for_state(plane, served, "sets", "Succeeded")
         assert refused(plane, system) == []
         if not everywhere:
             assert plane.client.list("tuningtrials", other) == []

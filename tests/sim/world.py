@@ -211,7 +211,7 @@ class World:
         """A Job's pod looks like this from now on."""
         key = (run.trial, run.attempt)
         before = self.jobs.get(key)
-        if run.state is RunState.ENDED and (before is None or before.state is not RunState.ENDED):
+        if not run.live and (before is None or before.live):
             self.facts.append(history.RunGone(self.clock.now, self.uid, *key))
         self.jobs[key] = run
         self._journal.setdefault(key, []).append((self.clock.now, run))
@@ -222,14 +222,14 @@ class World:
         run = self.jobs.pop(key, None)
         if run is None:
             return
-        if run.state is not RunState.ENDED:
+        if run.live:
             self.facts.append(history.RunGone(self.clock.now, self.uid, *key))
         self._journal[key].append((self.clock.now, None))
         self._changed()
 
     @property
     def live(self) -> list[Key]:
-        return [key for key, run in self.jobs.items() if run.state is not RunState.ENDED]
+        return [key for key, run in self.jobs.items() if run.live]
 
     @property
     def left(self) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ WORKERS = 16
 STOP_SECONDS = 10.0
 FIRST_ROUND_LOOKS = 150
 LOAD_AGAIN_SECONDS = 1.0
-LOOK_FOR_KINDS_SECONDS = 20.0
+LOOK_FOR_KINDS_SECONDS = 10.0
 
 
 class Term:
@@ -182,6 +182,8 @@ class Term:
             try:
                 if await self._lister.look_for_kinds():
                     self._watch.restart()
+                    for known in self.store.studies.values():
+                        self._worker.try_again(known)
             except ApiError as error:
                 log.warning("what kinds there are cannot be read", extra={"error": str(error)})
 

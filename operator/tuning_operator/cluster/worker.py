@@ -110,6 +110,13 @@ class Worker:
         if known.study is not None:
             self._capping.begin(known, known.study)
 
+    def try_again(self, known: Known) -> None:
+        """What the API server refused, it may take now."""
+        memory = _memory(known)
+        if memory.refusal:
+            memory.tried_out_at = float("-inf")
+            self._queue.add(known.key)
+
     async def run(self) -> None:
         """Work until the queue is closed. Ends with `NotLeaderError` when the lease is lost."""
         while True:

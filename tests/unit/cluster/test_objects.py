@@ -44,9 +44,7 @@ def test_every_pod_template_gets_labels_and_every_container_the_variables() -> N
     assert body["metadata"]["annotations"] == {"lr": 0.01}
     for job in body["spec"]["replicatedJobs"]:
         template = job["template"]["spec"]["template"]
-        assert (
-            template["metadata"]["labels"] | {LABEL_KIND: "JobSet", LABEL_TRIAL: "3"} == template["metadata"]["labels"]
-        )
+        assert {LABEL_KIND: "JobSet", LABEL_TRIAL: "3"}.items() <= template["metadata"]["labels"].items()
         for container in template["spec"]["containers"]:
             assert env_of(container)["TUNING_PARAM_LR"] == "0.01"
             assert env_of(container)["TUNING_ATTEMPT"] == "1"
@@ -82,7 +80,8 @@ def test_a_trainjob_gets_variables_by_its_trainer_and_the_rest_as_a_patch_of_its
     assert (job["name"], template["metadata"]["labels"][LABEL_KIND]) == ("node", "TrainJob")
     assert template["spec"]["volumes"][0]["persistentVolumeClaim"] == {"claimName": "kept"}
     (mount,) = template["spec"]["containers"][0]["volumeMounts"]
-    assert (mount["mountPath"], mount["subPath"]) == ("/checkpoint", "digits-e79b8f-3") or mount["subPath"]
+    assert mount["mountPath"] == "/checkpoint"
+    assert mount["subPath"].startswith("digits-")
 
 
 def test_what_only_looks_like_an_object_is_an_error_of_the_template() -> None:
