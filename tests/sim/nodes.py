@@ -32,6 +32,8 @@ class Faults:
     """A disrupted pod is gone without last words."""
     quick_end: float = 0.0
     """A pod that was stopped is gone before anyone could see how it ended."""
+    lingers: float = 0.0
+    """An attempt's object (of another kind than Job) says how it ended, and some of its pods still run."""
     conflict: float = 0.0
     """409: a trial has another version, though nothing that we read has changed."""
     throttled: float = 0.0
@@ -70,6 +72,8 @@ class Nodes:
         self.rng = rng
         self.programs = programs
         self.faults = Faults()
+        self.lingered = 0
+        """Attempts whose object had ended before all of its pods."""
         self.trouble: Callable[[], str] = lambda: ""
         """Why pods cannot start now: `Unschedulable`, `ErrImagePull`, ..."""
         self.faulty: Callable[[], bool] = lambda: False
@@ -224,9 +228,14 @@ class Nodes:
         self, key: Key, code: int | None, report: Report | None = None, *, reason: str = "", drop: bool = False
     ) -> None:
         run = self.world.jobs[key]
+        lingers = bool(self.faults.lingers) and self.rng.random() < self.faults.lingers
+        if lingers:
+            self.lingered += 1
+            self.clock.after(self.rng.uniform(0.1, 60.0), lambda: self._cleared(key))
         self.world.show(
             replace(
                 run,
+                lingers=lingers,
                 state=RunState.ENDED,
                 ended_at=self.clock.now,
                 exit_code=code,
@@ -234,6 +243,12 @@ class Nodes:
                 report=None if drop else report or run.report,
             )
         )
+
+    def _cleared(self, key: Key) -> None:
+        """The rest of its pods have ended by themselves."""
+        run = self.world.jobs.get(key)
+        if run is not None and run.state is RunState.ENDED and run.lingers:
+            self.world.show(replace(run, lingers=False))
 
     def _disrupt(self, key: Key) -> None:
         run = self.world.jobs.get(key)
@@ -252,7 +267,10 @@ class Nodes:
         """The Job was deleted, by whomever: SIGTERM, then gone."""
         run = self.world.jobs.get(key)
         if run is None or run.state in (RunState.STOPPING, RunState.ENDED):
-            if run is not None and run.state is RunState.ENDED:
+            if run is not None and run.state is RunState.ENDED and run.lingers:
+                self.world.show(replace(run, state=RunState.STOPPING, lingers=False))
+                self.clock.after(1.0, lambda: self.world.remove(key))
+            elif run is not None and run.state is RunState.ENDED:
                 self.world.remove(key)
             return
         if run.state is RunState.WAITING:

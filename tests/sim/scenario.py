@@ -181,6 +181,7 @@ def _more_faults(rng: random.Random, faults: Faults) -> Faults:
         conflict=rng.choice([0.0, 0.1, 0.3]),
         throttled=rng.choice([0.0, 0.1, 0.3]),
         expired=rng.choice([0.0, 0.2]),
+        lingers=rng.choice([0.0, 0.0, 0.5]),
     )
 
 

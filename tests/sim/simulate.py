@@ -37,6 +37,7 @@ class Outcome:
     seconds: float
     crashes: int
     failpoints: Failpoints
+    lingered: int
 
     @property
     def state(self) -> str:
@@ -75,7 +76,16 @@ class Simulation:
         finished = plan is not None and plan.finished
         self.world.facts.append(history.Rests(self.clock.now, self.world.uid, finished))
         seconds = self.clock.now - EPOCH
-        return Outcome(self.scenario, self.world.facts, self.world, plan, seconds, self.crashes, self.failpoints)
+        return Outcome(
+            self.scenario,
+            self.world.facts,
+            self.world,
+            plan,
+            seconds,
+            self.crashes,
+            self.failpoints,
+            self.nodes.lingered,
+        )
 
     def _begin(self) -> None:
         name = f"operator-{self.crashes}"

@@ -50,4 +50,5 @@ def test_the_runs_reach_what_they_are_for() -> None:
     trials = [trial.trial for o in outcomes for trial in o.world.trials.values()]
     assert any(trial.rungs and trial.rungs[-1].budget > 1 and trial.attempt > 0 for trial in trials), "promoted ones"
     assert sum(outcome.crashes for outcome in outcomes) > 100
+    assert any(outcome.lingered for outcome in outcomes)
     assert any(trial.trial.disruptions > 1 for o in outcomes for trial in o.world.trials.values())

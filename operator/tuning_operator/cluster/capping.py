@@ -32,7 +32,7 @@ class Capping:
     def begin(self, known: Known, study: Study) -> None:
         """Count what a study holds that was there before us and has not been decided on yet."""
         if self._shares.limits(study.namespace):
-            live = sum(run.state is not RunState.ENDED for run in runs_of(known).values())
+            live = sum(run.live for run in runs_of(known).values())
             self._shares.begin(known.key, Claim(live, live, cost=accelerators(study.spec), since=study.created_at))
 
     def cap(self, cap: Cap, known: Known, snapshot: Snapshot) -> Snapshot:

@@ -11,7 +11,7 @@ from tuning_operator.api.trial import Role
 from tuning_operator.core import confirm, final
 from tuning_operator.core.budgets import End, Search, room
 from tuning_operator.core.desk import Desk
-from tuning_operator.core.model import Action, CreateTrial, RunState, Snapshot, StartRun, Trial
+from tuning_operator.core.model import Action, CreateTrial, Snapshot, StartRun, Trial
 from tuning_operator.core.stalls import Hindrances, start_at
 from tuning_operator.core.tally import Tally
 
@@ -73,7 +73,7 @@ def next_number(snapshot: Snapshot) -> int:
 
 def _continue(found: Starts, desk: Desk, hindered: Hindrances) -> None:
     # A slot that freed may have freed quota, too.
-    freed = any(run is not None and run.state is RunState.ENDED for _, run in desk.results)
+    freed = any(run is not None and not run.live for _, run in desk.results)
     for each in desk.opens.values():
         if not each.startable or each.blocked:
             continue
