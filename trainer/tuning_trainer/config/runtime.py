@@ -22,6 +22,10 @@ class Runtime(Section):
     """
     compile: bool = False
     """torch.compile the model; where it cannot, the trial says so and goes on without."""
+    channels_last: bool = False
+    """For images: hold weights and images so that the channels of a pixel lie side by side, as convolutions in mixed
+    precision on GPUs, and often those on CPUs, are fastest.
+    """
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of one operation; null: OMP_NUM_THREADS, else the CPUs this process may use, at most 8."""
     deterministic: bool = False

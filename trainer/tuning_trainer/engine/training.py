@@ -24,6 +24,7 @@ from tuning_trainer.engine.device import autocast
 from tuning_trainer.engine.evaluate import Evaluator
 from tuning_trainer.engine.loop import Loop
 from tuning_trainer.engine.memory import Room
+from tuning_trainer.engine.memory_format import channels_last
 from tuning_trainer.engine.parallel import Parallel
 from tuning_trainer.engine.scaler import Scaler
 from tuning_trainer.engine.staged import Delivery, Staged
@@ -98,6 +99,8 @@ def build(
     loss = data.task.loss(config.loss)
     module = models.build(config.model, layout=data.layout, outputs=data.task.outputs).to(device)
     held.fill(module, data.tables)
+    if config.runtime.channels_last:
+        channels_last(module, data.layout)
     compression = Compression(config, module, data=data, device=device)
     world = world or World()
     together.refuse(world, privacy=config.privacy.wanted, compress=compression.wanted)
