@@ -18,6 +18,7 @@ from tuning_operator.api.parameters import Parameter
 from tuning_operator.api.problem import Problem, nearest, shown
 from tuning_operator.api.scheduling import SchedulerName
 from tuning_operator.api.study import StudySpec, TrialSpec
+from tuning_operator.api.trainer_misfits import misfits
 from tuning_operator.api.values import count
 
 WORDS = {
@@ -72,6 +73,9 @@ def trainer_problems(spec: StudySpec, table: Settings | None = None) -> list[Pro
             problems += _kind_problems(_setting(path, table), where, parameter.expression, kinds[parameter.name])
     problems += _without_effect(fixed, tuned, table)
     problems += _missing(fixed, tuned, table)
+    replicated = spec.trial.replicates.parameter if spec.trial.replicates is not None else None
+    varied = _path_of(replicated, table) if replicated is not None else None
+    problems += misfits(fixed, tuned, replicated=varied if isinstance(varied, str) else None)
     return problems
 
 

@@ -15,7 +15,6 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 
 FILES = "says how files of one's own are laid out; those of the examples have the usual layout"
 DOWNLOAD = "needs files that cannot be made here"
-SEVERAL = "for several GPUs or pods; tests/unit/trainer/test_distributed.py trains with them"
 UNSHOWN = {
     "data.directed": FILES,
     "data.item": FILES,
@@ -32,11 +31,6 @@ UNSHOWN = {
     "model.weights_file": DOWNLOAD,
     "compress.distill.directory": "names what another study has left behind",
     "privacy.reproducible": "for tests: who knows the seed can take the noise away",
-    "runtime.compile": "needs a GPU to be worth its time, and a compiler on the CPU",
-    "runtime.local_steps": SEVERAL,
-    "runtime.local_warmup": SEVERAL,
-    "runtime.parallel": SEVERAL,
-    "runtime.processes": SEVERAL,
 }
 """Settings in no example, each with the reason."""
 UNSHOWN_MEMBERS = {

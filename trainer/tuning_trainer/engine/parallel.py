@@ -173,7 +173,14 @@ def build(runtime: Runtime, module: nn.Module, world: World, *, device: torch.de
     wanted = _automatic(module, device) if runtime.parallel == "auto" else runtime.parallel
     if wanted == "local_sgd":
         return LocalSgd(module, world, every=runtime.local_steps, warmup=runtime.local_warmup)
-    return Sharded(module, world, device=device) if wanted == "fsdp" else DistributedData(module, world)
+    if wanted != "fsdp":
+        return DistributedData(module, world)
+    if runtime.channels_last:
+        raise SettingError(
+            "runtime.channels_last is true but runtime.parallel is fsdp, which shares out contiguous weights; use ddp, "
+            "or leave channels_last out"
+        )
+    return Sharded(module, world, device=device)
 
 
 def _automatic(module: nn.Module, device: torch.device) -> str:
