@@ -45,9 +45,9 @@ def trainer_image(real_cluster: RealCluster) -> str:
 
 @pytest.fixture(scope="session")
 def system(real_cluster: RealCluster, operator_image: str, trainer_image: str) -> Iterator[str]:
-    """The namespace that the chart is installed in, for all namespaces; the operator runs."""
+    """The namespace that the chart is installed in, for all namespaces: one operator works, and one stands by."""
     name = real_cluster.new_namespace("system", labels=RESTRICTED)
-    chosen: dict[str, object] = {}
+    chosen: dict[str, object] = {"replicas": 2}
     for value, reference in (("image", operator_image), ("trainer__image", trainer_image)):
         repository, _, tag = reference.rpartition(":")
         chosen |= {f"{value}__repository": repository, f"{value}__tag": tag}

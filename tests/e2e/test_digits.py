@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.e2e.installed import leader
 from tests.testcluster.client import eventually
 from tests.testcluster.realnode import RealCluster
 
@@ -73,7 +74,7 @@ def metrics_of(pod: dict[str, Any], port: int) -> str:
 
 
 def operator_metrics(cluster: RealCluster, system: str) -> str:
-    (pod,) = cluster.client.list("pods", system)
+    pod = eventually(lambda: leader(cluster, system), what="a leader")
     return metrics_of(pod, 8080)
 
 

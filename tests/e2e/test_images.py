@@ -7,6 +7,8 @@ import urllib.request
 
 import pytest
 
+from tests.e2e.installed import leader
+from tests.testcluster.client import eventually
 from tests.testcluster.cluster import KubectlError
 from tests.testcluster.realnode import RealCluster
 
@@ -37,7 +39,7 @@ def test_it_runs_without_rights_on_a_root_that_it_cannot_write(real_cluster: Rea
 
 
 def test_an_operator_with_little_to_do_needs_little_memory(real_cluster: RealCluster, system: str) -> None:
-    (pod,) = real_cluster.client.list("pods", system)
+    pod = eventually(lambda: leader(real_cluster, system), what="a leader")
     with urllib.request.urlopen(f"http://{pod['status']['podIP']}:8080/metrics", timeout=5) as answer:
         text = answer.read().decode()
 

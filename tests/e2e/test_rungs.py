@@ -1,6 +1,7 @@
 """ASHA on a real node: trials pause at a rung, give up their pods, are promoted and go on from their checkpoints.
 
-The operator is killed between a pause and a promotion: what was recorded before stands after it.
+The operator that leads is killed between a pause and a promotion, and the one that stands by takes over: what was
+recorded before stands after it.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.installed import leader, replicas
 from tests.testcluster.claims import a_claim
 from tests.testcluster.client import eventually
 from tests.testcluster.realnode import RealCluster
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-LEASE = "tuning-tuning-operator"
 ONE_THREAD = {"containers": [{"name": "trial", "env": [{"name": "OMP_NUM_THREADS", "value": "1"}]}]}
 CLAIM = "checkpoints"
 
@@ -70,19 +71,17 @@ def rungs(trial: Object) -> dict[int, Object]:
     return {rung["budget"]: rung for rung in trial.get("status", {}).get("rungs", [])}
 
 
-def kill_the_operator(cluster: RealCluster, system: str) -> None:
-    """Without a word to it, and with its lease taken away, as a test cannot wait until that has run out."""
-    (pod,) = cluster.client.list("pods", system)
+def kill_the_leader(cluster: RealCluster, system: str) -> None:
+    """Without a word to it: its lease stays, and runs out, until the one that stands by takes over."""
+    pod = eventually(lambda: leader(cluster, system), what="a leader")
+    beside = {each["metadata"]["name"] for each in replicas(cluster, system)} - {pod["metadata"]["name"]}
     path = f"/api/v1/namespaces/{system}/pods/{pod['metadata']['name']}"
     cluster.client.request("DELETE", path, {"gracePeriodSeconds": 0})
-    eventually(
-        lambda: cluster.client.find("pods", pod["metadata"]["name"], system) is None, timeout=30, what="it is gone"
-    )
-    if cluster.client.find("leases", LEASE, system):
-        cluster.client.delete("leases", LEASE, system)
+    after = eventually(lambda: leader(cluster, system), timeout=60, what="another leader")
+    assert after["metadata"]["name"] in beside
 
 
-def test_trials_pause_and_are_promoted_across_a_kill_of_the_operator(
+def test_trials_pause_and_are_promoted_across_a_kill_of_the_operator_that_leads(
     real_cluster: RealCluster, system: str, shared: Path
 ) -> None:
     namespace = real_cluster.new_namespace("rungs", labels=RESTRICTED)
@@ -95,7 +94,7 @@ def test_trials_pause_and_are_promoted_across_a_kill_of_the_operator(
 
     first = eventually(paused, timeout=120, interval=0.1, what="a paused trial")[0]
     before = {t["spec"]["number"]: rungs(t) for t in trials(real_cluster, namespace)}
-    kill_the_operator(real_cluster, system)
+    kill_the_leader(real_cluster, system)
     name = first["metadata"]["name"]
     assert (shared / name).is_dir()
     assert rungs(first)[max(rungs(first))]["promoted"] is False
