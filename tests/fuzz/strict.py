@@ -40,7 +40,7 @@ def complaint(schema: Schema, value: Any, path: str = "") -> str | None:
 def _of_object(schema: Schema, value: dict[str, Any], path: str) -> str | None:
     known, rest = schema.get("properties", {}), schema.get("additionalProperties")
     # The API server takes a null where none may be for a field that is not there.
-    value = {name: child for name, child in value.items() if child is not None or _nullable(known, name)}
+    value = {name: child for name, child in value.items() if child is not None or _nullable(known.get(name, rest))}
     for name in schema.get("required", ()):
         if name not in value:
             return f"{path}: {name} is missing"
@@ -84,5 +84,5 @@ def _of_number(schema: Schema, value: float, path: str) -> str | None:
     return None
 
 
-def _nullable(known: dict[str, Schema], name: str) -> bool:
-    return name not in known or bool(known[name].get("nullable"))
+def _nullable(schema: Any) -> bool:
+    return not isinstance(schema, dict) or bool(schema.get("nullable"))

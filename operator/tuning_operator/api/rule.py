@@ -114,10 +114,11 @@ def integer(field: str) -> Shown:
 
 
 def number_text(value: float) -> str:
-    """A finite number as Go's `%g`, which CEL's `string()` is."""
+    """A finite number as Go's `%g`, which CEL's `string()` is. Raises ValueError for another one."""
     value = float(value)
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    assert isinstance(exponent, int)
+    if not isinstance(exponent, int):
+        raise ValueError(f"{value} is not finite")
     power = len(digits) + exponent - 1
     text = "".join(map(str, digits))
     if value == 0:

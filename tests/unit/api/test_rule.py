@@ -1,6 +1,7 @@
 """Rules: how numbers are written, and what may change."""
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.unit.api.corpus import a_study
 from tuning_operator.api.rule import Rule, Shown, broken_by_change, number_text, validation
 from tuning_operator.api.trial_rules import TRIAL_TRANSITIONS
-from tuning_operator.api.validation import refused_changes
+from tuning_operator.api.validation import refused_changes, validate
 
 COUNTS = {"total": 0, "pending": 0, "running": 0, "succeeded": 0, "failed": 0, "stopped": 0}
 
@@ -84,3 +85,9 @@ def test_a_result_never_changes() -> None:
         assert str(problem) == "status.result: a recorded result never changes or disappears"
     (problem,) = broken_by_change(TRIAL_TRANSITIONS, old, old | {"spec": {"number": 2}})
     assert problem.path == "spec"
+
+
+@pytest.mark.parametrize(("low", "high"), [("NaN", "Log"), (math.nan, 1.0), (math.inf, 1.0), ("z", "a")])
+def test_bounds_that_are_no_numbers_are_left_to_the_schema(low: object, high: object) -> None:
+    bounds = {"min": low, "max": high, "scale": "Log"}
+    assert validate(a_study(parameters=[{"name": "lr", "float": bounds}])).problems
