@@ -25,7 +25,7 @@ STAMP = VENV / "tuning-do.json"
 OLDEST = (3, 11)
 
 EXTRAS = {
-    "test": ("operator", "local", "trainer", "dev"),
+    "test": ("operator", "local", "trainer", "dev", "bench"),
     "local": ("local", "trainer"),
     "operator": ("operator",),
     "trainer": ("trainer",),
