@@ -1,4 +1,4 @@
-"""Strange trials, Jobs and pods through their readers, the store, and the decision on them.
+"""Strange trials, Jobs, objects of other kinds and pods through their readers, the store, and the decision on them.
 
 The API server sees to types; nobody sees to what stands in labels, times, reasons and last words. Nothing crashes, and
 whatever was seen: no more runs than are allowed, none of a trial with a result or of one that is not there, no result
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from tests.fuzz import damage
@@ -17,13 +17,15 @@ from tests.fuzz.strict import complaint
 from tests.sim.scenario import scenario
 from tests.unit.cluster.builders import raw_job, raw_pod, raw_study, raw_trial, terminated
 from tuning_operator.api.crd import study_schema, trial_schema
+from tuning_operator.cluster.client import Kind
+from tuning_operator.cluster.foreign import reading_of
 from tuning_operator.cluster.gather import gather, holes
 from tuning_operator.cluster.records import attempt_status, result_status, trial_body
-from tuning_operator.cluster.seen import job_seen, pod_seen, study_seen, trial_seen
+from tuning_operator.cluster.seen import job_seen, object_seen, pod_seen, study_seen, trial_seen
 from tuning_operator.cluster.specs import read_study
 from tuning_operator.cluster.store import Known, Store
 from tuning_operator.core.decide import decide
-from tuning_operator.core.model import CreateTrial, Plan, RecordAttempt, RecordResult, RunState, Snapshot, StartRun
+from tuning_operator.core.model import CreateTrial, Plan, RecordAttempt, RecordResult, Snapshot, StartRun
 from tuning_operator.search.types import Suggestion
 from tuning_operator.search.warmstart import Learned
 
@@ -36,6 +38,13 @@ REPORTS = (
     '{"v":1,"step":2,"error":{"reason":"OutOfMemory","message":"x"}}', '{"v":2}',
 )  # fmt: skip
 STATES = ("Pending", "Queued", "Running", "Paused")
+CONDITIONS = (
+    'object.status.conditions.exists(c, c.type == "Complete" && c.status == "True")',
+    'object.status.conditions.exists_one(c, c.type == "Failed")', "has(object.status.startTime)", "object.status.x > 1",
+    'object.metadata.labels.all(l, l.startsWith("tuning"))', 'object.status.conditions[0].reason.matches("(a+)+$")',
+    "object == object.status", "size(object.status.conditions) > 0 || object.spec.suspend",
+)  # fmt: skip
+object_read = partial(object_seen, kind=Kind("a.example", "v1", "sets"), suspend=("suspend",))
 LOST = [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained"}]
 
 
@@ -44,8 +53,11 @@ def one(rng: random.Random) -> Iterator[str]:
     study = raw_study() | {"spec": scenario(rng.randrange(400)).spec}
     if rng.random() < 0.1:
         study["spec"] = study["spec"] | {"suspend": True}
+    foreign = rng.random() < 0.3
+    if foreign:
+        study["spec"] = study["spec"] | {"trial": _a_trial(rng)}
     store.put(study_seen(study))
-    for raw, read in _objects(rng):
+    for raw, read in _objects(rng, foreign=foreign):
         shown = _damaged(rng, raw) if rng.random() < 0.3 else raw
         if read is trial_seen and complaint(_schemas()["whole"], {key: shown[key] for key in ("spec", "status")}):
             continue  # the API server refuses it
@@ -71,6 +83,7 @@ def _decided(rng: random.Random, known: Known) -> Iterator[str]:
         yield "refused"
         return
     known.study, known.invalid = study, invalid
+    known.read_by(reading_of(study.spec))
     ready = {
         n: Suggestion({"x": 0.5}, by="TPE", known=0) for n in [*holes(known), *range(max(known.trials, default=-1) + 4)]
     }
@@ -83,10 +96,11 @@ def _decided(rng: random.Random, known: Known) -> Iterator[str]:
 
 def _starts(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     ended = {trial.number for trial in snapshot.trials if trial.result is not None}
-    there = {trial.number for trial in snapshot.trials} | {a.number for a in plan.actions if isinstance(a, CreateTrial)}
+    ledger = {trial.number for trial in snapshot.trials}
+    there = ledger | {a.number for a in plan.actions if isinstance(a, CreateTrial)}
     starts = [action for action in plan.actions if isinstance(action, StartRun)]
     recorded = [action.trial for action in plan.actions if isinstance(action, RecordResult)]
-    live = sum(run.state is not RunState.ENDED for run in snapshot.runs)
+    live = sum(run.live for run in snapshot.runs)
     limits = snapshot.study.spec.limits
     if starts and live + len(starts) > max(live, limits.parallel + limits.queued) + 1:
         yield f"{len(starts)} starts beside {live} runs, where {limits.parallel}+{limits.queued} are allowed"
@@ -95,7 +109,9 @@ def _starts(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     for start in starts:
         if start.trial in ended or start.trial not in there or start.trial in recorded:
             yield f"start of {start.trial}"
-        if any(run.trial == start.trial and run.attempt == start.attempt for run in snapshot.runs):
+        # What is left of a trial that was deleted has its name, and is in the way until it is gone.
+        known = [run for run in snapshot.runs if run.trial in ledger]
+        if any(run.trial == start.trial and run.attempt == start.attempt for run in known):
             yield f"a second run of attempt {start.attempt} of {start.trial}"
     if len(set(recorded)) < len(recorded) or ended & set(recorded):
         yield f"results of {recorded}"
@@ -122,7 +138,7 @@ def _writes(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
                 yield found
 
 
-def _objects(rng: random.Random) -> Iterator[tuple[dict[str, Any], Any]]:
+def _objects(rng: random.Random, *, foreign: bool) -> Iterator[tuple[dict[str, Any], Any]]:
     for number in range(rng.randrange(6)):
         if rng.random() < 0.05:
             continue  # a hole
@@ -140,9 +156,27 @@ def _objects(rng: random.Random) -> Iterator[tuple[dict[str, Any], Any]]:
         yield trial, trial_seen
         for each in range(attempt + 1):
             if rng.random() < 0.8:
-                yield _job(rng, number, each), job_seen
-            if rng.random() < 0.8:
-                yield _pod(rng, number, each), pod_seen
+                yield _job(rng, number, each), object_read if foreign else job_seen
+            for n in range(rng.choice((0, 1, 1, 1, 1)) * (rng.randrange(1, 4) if foreign else 1)):
+                yield _part(_pod(rng, number, each), n) if foreign else _pod(rng, number, each), pod_seen
+
+
+def _a_trial(rng: random.Random) -> dict[str, Any]:
+    pod = {"spec": {"containers": [{"name": "main", "image": "x"}]}}
+    said = {"successCondition": rng.choice(CONDITIONS), "failureCondition": rng.choice(CONDITIONS)}
+    return {
+        "accelerator": {"count": rng.randrange(3)},
+        "template": {"apiVersion": "a.example/v1", "kind": "Set", "spec": {"template": pod}},
+        "primaryPod": rng.choice(({"part": "0"}, {"part": "7"})),
+    } | said
+
+
+def _part(pod: dict[str, Any], n: int) -> dict[str, Any]:
+    """One of the pods that a controller made for an object."""
+    metadata = pod["metadata"] | {"name": f"{pod['metadata']['name']}-{n}", "uid": f"{pod['metadata']['uid']}-{n}"}
+    labels = pod["metadata"]["labels"] | {"tuning.study/kind": "Set", "part": str(n)}
+    owners = [{"uid": "controller", "kind": "Job", "controller": True}]
+    return pod | {"metadata": metadata | {"labels": labels, "ownerReferences": owners}}
 
 
 def _job(rng: random.Random, number: int, attempt: int) -> dict[str, Any]:

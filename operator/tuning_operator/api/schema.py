@@ -84,6 +84,8 @@ def _check_object(schema: Schema, value: dict[str, Any], path: str) -> Iterator[
         if name not in value:
             described = properties.get(name, {}).get("description", "").rstrip(".")
             yield Problem(_join(path, name), "", f"is required; write it{described and f': {described}'}")
+    if len(value) < schema.get("minProperties", 0):
+        yield Problem(path, f"{len(value)} entries", f"write at least {schema['minProperties']}")
     if len(value) > schema.get("maxProperties", len(value)):
         yield Problem(path, f"{len(value)} entries", f"write at most {schema['maxProperties']}")
     for name, child in value.items():

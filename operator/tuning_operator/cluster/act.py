@@ -10,6 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from tuning_operator.api import kinds, names
 from tuning_operator.cluster import rendezvous
@@ -22,6 +23,7 @@ from tuning_operator.cluster.errors import (
     InvalidError,
     NotFoundError,
 )
+from tuning_operator.cluster.holdings import most_accelerators
 from tuning_operator.cluster.jobs import JobSettings, job_for, owner_reference
 from tuning_operator.cluster.meters import Meters
 from tuning_operator.cluster.policy import Policy, violation
@@ -44,6 +46,8 @@ from tuning_operator.core.naming import job_name, object_name
 from tuning_operator.core.templates import TemplateError
 
 log = logging.getLogger(__name__)
+
+KIND_NOT_INSTALLED: Final = "KindNotInstalled"
 
 AT_ONCE = 16
 """Writes of one study that are under way together: more only queue up in the API server."""
@@ -112,13 +116,10 @@ class Actor:
             what = "a Job" if kind is None else f"the {kind.kind}"
             return f"spec.trial.template: the API server refuses {what} made from it: {error.message}"
         except NotFoundError as error:
-            kind = kinds.named(study.spec.trial)
-            if kind is None:
+            missing = _missing_kind(study, error)
+            if missing is None:
                 raise
-            return (
-                f"spec.trial.template: the cluster has no {kind.kind} of {kind.group}/{kind.version} "
-                f"({error.message}): install it, or write another kind"
-            )
+            return str(missing)
         except (ForbiddenError, AlreadyExistsError):
             return None  # quota and admission policies may change; the real create says it again and is tried again
         return None
@@ -178,6 +179,12 @@ class Actor:
         except (ForbiddenError, InvalidError, TemplateError, PolicyViolationError, _NameConflictError) as error:
             self._problem(known, action.trial, action.attempt, error)
             return True
+        except NotFoundError as error:
+            missing = _missing_kind(study, error)
+            if missing is None:
+                raise
+            self._problem(known, action.trial, action.attempt, missing)
+            return True
         known.problems.pop(action.trial, None)
         started = self._kinds.decode(kind, created)
         if started is not None and self._store.put(started) is not None:
@@ -185,13 +192,12 @@ class Actor:
         return True
 
     def _check(self, job: Object, study: Study) -> None:
-        broken = violation(
-            job,
-            self._policy.of(study.namespace),
-            namespace=study.namespace,
-            accelerator=study.spec.trial.accelerator,
-            capped=self._policy.capped(study.namespace),
-        )
+        most = most_accelerators(study.spec) if self._policy.capped(study.namespace) else None
+        rules, accelerator = self._policy.of(study.namespace), study.spec.trial.accelerator
+        try:
+            broken = violation(job, rules, namespace=study.namespace, accelerator=accelerator, most=most)
+        except (AttributeError, TypeError, KeyError, IndexError) as error:
+            raise TemplateError(f"spec.trial.template: is not shaped like what it names ({error})") from error
         if broken is not None:
             raise PolicyViolationError(broken)
 
@@ -286,8 +292,23 @@ class PolicyViolationError(Exception):
     """The Job would do what the administrator's policy does not allow."""
 
 
+class _KindMissingError(Exception):
+    """The kind of a study's trials is not, or no longer, installed."""
+
+
 class _NameConflictError(Exception):
     """An object that is not ours has the name that is ours."""
+
+
+def _missing_kind(study: Study, error: NotFoundError) -> _KindMissingError | None:
+    """Jobs are always there: what is not found is something else."""
+    kind = kinds.named(study.spec.trial)
+    if kind is None:
+        return None
+    return _KindMissingError(
+        f"spec.trial.template: the cluster has no {kind.kind} of {kind.group}/{kind.version} "
+        f"({error.message}): install it, or write another kind"
+    )
 
 
 def _number(action: Action) -> int:
@@ -303,6 +324,8 @@ def _says(answer: Object, status: Object) -> bool:
 def _words(error: Exception) -> tuple[str, str]:
     if isinstance(error, _NameConflictError):
         return "NameConflict", str(error)
+    if isinstance(error, _KindMissingError):
+        return KIND_NOT_INSTALLED, str(error)
     if isinstance(error, PolicyViolationError):
         return "PolicyViolation", str(error)
     if isinstance(error, TemplateError):

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 from tuning_operator.cluster.gather import runs_of
+from tuning_operator.cluster.holdings import most_accelerators
 from tuning_operator.cluster.shares import Claim, Shares
 from tuning_operator.cluster.store import Key, Known
 from tuning_operator.core.budgets import room
-from tuning_operator.core.lifecycle import accelerators
 from tuning_operator.core.model import Event, Plan, Snapshot, StartRun, Study
 
 
@@ -33,7 +33,7 @@ class Capping:
         """Count what a study holds that was there before us and has not been decided on yet."""
         if self._shares.limits(study.namespace):
             live = sum(run.live for run in runs_of(known).values())
-            self._shares.begin(known.key, Claim(live, live, cost=accelerators(study.spec), since=study.created_at))
+            self._shares.begin(known.key, Claim(live, live, cost=most_accelerators(study.spec), since=study.created_at))
 
     def cap(self, cap: Cap, known: Known, snapshot: Snapshot) -> Snapshot:
         """The snapshot to decide on. No other study may be decided on between this and `settle`."""
@@ -85,7 +85,7 @@ def _claim(snapshot: Snapshot) -> Claim:
     open_ = sum(trial.result is None for trial in snapshot.trials)
     most = spec.limits.parallel + spec.limits.queued
     wanted = live if idle else max(live, most if left is None else min(most, open_ + left))
-    return Claim(wanted, held=live, cost=accelerators(spec), since=snapshot.study.created_at)
+    return Claim(wanted, held=live, cost=most_accelerators(spec), since=snapshot.study.created_at)
 
 
 def _pair(study: Study) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from tuning_operator.api.base import Resource
 from tuning_operator.api.kinds import JOB
 from tuning_operator.api.study import Accelerator
 from tuning_operator.cluster import foreign_policy
+from tuning_operator.cluster.holdings import asked_for
 
 Object = dict[str, Any]
 
@@ -77,19 +78,22 @@ def load(path: Path) -> Policy:
         raise PolicyError(f"{path}: {where}: {first['msg']}, but it is {first['input']!r}") from error
 
 
-def violation(job: Object, rules: Rules, *, namespace: str, accelerator: Accelerator, capped: bool) -> str | None:
+def violation(job: Object, rules: Rules, *, namespace: str, accelerator: Accelerator, most: int | None) -> str | None:
     """The first rule that a trial's Job or other object breaks, in words for whoever wrote its study.
 
-    `capped`: how many accelerators are held at once is limited.
+    `most`: what a trial of the study is counted as, where it is limited how many accelerators are held at once.
     """
     checks: list[tuple[str, str, Sequence[str] | None]] = []
     kind = foreign_policy.kind_of(job)
     if (kind.group, kind.kind) == JOB:
         pod = job["spec"]["template"]["spec"]
+        held = 0 if most is None else asked_for(job, accelerator.resource)
+        if most is not None and held > most:
+            return _undeclared(accelerator, f"its pods ask for {held}", namespace=namespace)
         checks += [("images", str(each.get("image", "")), rules.images) for each in _containers(pod)]
         checks += [("volumes", kind, rules.volumes) for kind in _volume_kinds(pod)]
     else:
-        if broken := _foreign(job, rules, namespace=namespace, accelerator=accelerator, capped=capped):
+        if broken := _foreign(job, rules, namespace=namespace, accelerator=accelerator, capped=most is not None):
             return broken
         checks += [("images", image, rules.images) for image in foreign_policy.images(job)]
         checks += [("volumes", kind, rules.volumes) for kind in foreign_policy.volume_kinds(job)]
@@ -121,12 +125,16 @@ def _foreign(body: Object, rules: Rules, *, namespace: str, accelerator: Acceler
     if capped and foreign_policy.whole(body):
         held = foreign_policy.accelerators(body, accelerator.resource)
         if held is None or held > accelerator.count:
-            return (
-                f"spec.trial.accelerator.count: {accelerator.count}: the pods of the {kind.kind} ask for "
-                f"{'an unknown number' if held is None else held} of {accelerator.resource}, and the policy of "
-                f"namespace {namespace!r} counts them: write the number of all pods together"
-            )
+            asked = "an unknown number" if held is None else held
+            return _undeclared(accelerator, f"the pods of the {kind.kind} ask for {asked}", namespace=namespace)
     return None
+
+
+def _undeclared(accelerator: Accelerator, asked: str, *, namespace: str) -> str:
+    return (
+        f"spec.trial.accelerator.count: {accelerator.count}: {asked} of {accelerator.resource}, and the policy of "
+        f"namespace {namespace!r} counts them: write the number of all pods together"
+    )
 
 
 def _containers(pod: Object) -> list[Object]:

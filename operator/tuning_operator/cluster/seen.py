@@ -388,11 +388,18 @@ def devices_of(spec: Object) -> tuple[tuple[str, int], ...]:
     held: dict[str, int] = {}
     for container in spec.get("containers") or ():
         for name, amount in ((container.get("resources") or {}).get("limits") or {}).items():
-            if "/" in name and str(amount).isdecimal():
-                held[name] = held.get(name, 0) + int(amount)
+            number = whole_number(amount)
+            if "/" in name and number is not None:
+                held[name] = held.get(name, 0) + number
     if spec.get("resourceClaims"):
         held[CLAIMS] = len(spec["resourceClaims"])
     return tuple(sorted(held.items()))
+
+
+def whole_number(amount: Any) -> int | None:
+    """What an amount says, if it is a number of devices."""
+    text = str(amount)
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _waiting(status: Object, states: Sequence[Object]) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tuning_operator.api.study import StudySpec, WarmStart
 from tuning_operator.api.trial import TrialState
-from tuning_operator.cluster.act import Actor
+from tuning_operator.cluster.act import KIND_NOT_INSTALLED, Actor
 from tuning_operator.cluster.capping import Cap, Capping
 from tuning_operator.cluster.errors import ApiError
 from tuning_operator.cluster.foreign import reading_of
@@ -113,8 +113,12 @@ class Worker:
     def try_again(self, known: Known) -> None:
         """What the API server refused, it may take now."""
         memory = _memory(known)
+        missing = [number for number, each in known.problems.items() if each.reason == KIND_NOT_INSTALLED]
+        for number in missing:
+            del known.problems[number]
         if memory.refusal:
             memory.tried_out_at = float("-inf")
+        if memory.refusal or missing:
             self._queue.add(known.key)
 
     async def run(self) -> None:

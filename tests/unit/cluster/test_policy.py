@@ -90,7 +90,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
 def test_a_job_breaks_a_rule_or_not(case: str) -> None:
     rules, job, want = CASES[case]
     accelerator = Accelerator(count=0)
-    found = violation(job, Rules.model_validate(rules), namespace="team-a", accelerator=accelerator, capped=False)
+    found = violation(job, Rules.model_validate(rules), namespace="team-a", accelerator=accelerator, most=None)
     assert (found is None) if want is None else (found is not None and want in found and "'team-a'" in found)
 
 
@@ -107,7 +107,7 @@ def test_a_job_breaks_a_rule_or_not(case: str) -> None:
     ],
 )
 def test_accelerators_that_are_counted_are_of_all_pods(body: dict[str, Any], count: int, held: str | None) -> None:
-    found = violation(body, Rules(), namespace="team-a", accelerator=Accelerator(count=count), capped=True)
+    found = violation(body, Rules(), namespace="team-a", accelerator=Accelerator(count=count), most=count)
     assert (found is None) if held is None else (found is not None and held in found)
 
 

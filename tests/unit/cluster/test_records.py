@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.unit.cluster.builders import UID, a_study
@@ -74,6 +74,7 @@ def read_back(suggestion: Suggestion, status: dict[str, Any]) -> Trial:
 
 @given(SUGGESTIONS, st.builds(RecordAttempt, state=STATES, **SPENT))
 def test_a_trial_without_a_result_is_read_as_it_was_written(suggestion: Suggestion, action: RecordAttempt) -> None:
+    assume(action.rungs or action.state is not TrialState.PAUSED)  # a trial pauses at a rung
     trial = read_back(suggestion, attempt_status(action))
 
     assert trial.suggestion == suggestion
