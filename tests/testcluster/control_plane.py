@@ -41,6 +41,7 @@ class Options:
     job_syncs: int = 20
     apiserver_args: tuple[str, ...] = ()
     controller_args: tuple[str, ...] = ()
+    scheduler_args: tuple[str, ...] = ()
 
 
 class ControlPlane(Cluster):
@@ -207,7 +208,12 @@ class ControlPlane(Cluster):
 
     def _scheduler_args(self) -> tuple[str, ...]:
         kubeconfig = self._component_kubeconfig("kube-scheduler")
-        return (f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--secure-port=0")
+        return (
+            f"--kubeconfig={kubeconfig}",
+            "--leader-elect=false",
+            "--secure-port=0",
+            *self.options.scheduler_args,
+        )
 
     def _component_kubeconfig(self, name: str) -> Path:
         pair = self.ca.client(name, user=f"system:{name}")
