@@ -131,6 +131,8 @@ def _to_be_read(pod: PodSeen) -> bool:
 def _with_values(run: Run, looked: Looked) -> Run:
     """What was seen counts where there are no last words, and for rungs that these leave out."""
     seen = looked.report
+    if seen is None and looked.at is None and not looked.trouble:
+        return run
     if run.report is None:
         unread = run.unread and seen is None
         return replace(run, report=seen, unread=unread, looked_at=looked.at, trouble=looked.trouble or run.trouble)

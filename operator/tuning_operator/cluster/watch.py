@@ -26,6 +26,8 @@ from tuning_operator.cluster.trial_kinds import Decoders
 log = logging.getLogger(__name__)
 
 MIN_BACKOFF, MAX_BACKOFF = 0.5, 30.0
+TOGETHER_SECONDS = 0.002
+"""Events that come within this time are handed over together."""
 STOP_SECONDS = 5.0
 
 
@@ -48,7 +50,8 @@ class Watch:
         self._on_seen = on_seen
         self._on_restart = on_restart
         self._waiting: deque[tuple[Seen, bool]] = deque()
-        """Handed over, not yet taken; waking the loop costs a system call, and events come in swarms."""
+        """Decoded, not yet taken. Waking the other loop costs a system call and a turn of the interpreter, more than to
+        decode an event, and events come in swarms."""
         self._stop = threading.Event()
         self._round = threading.Event()
         """Set to end what kopf does now."""
@@ -133,7 +136,7 @@ class Watch:
             if seen is not None:
                 self._waiting.append((seen, event["type"] == "DELETED"))
                 if len(self._waiting) == 1:
-                    self._call(self._take)
+                    asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._call, self._take)
 
         return handle
 

@@ -93,6 +93,10 @@ class StepDimension:
     def key(self, value: JSONScalar) -> int | None:
         if isinstance(value, bool | str) or not math.isfinite(value) or (self.whole and value != int(value)):
             return None
+        if isinstance(value, int):
+            near, rest = divmod(value * self.scale - self.low, self.step)
+            if not rest:
+                return near if 0 <= near < self.count else None
         near = round((Fraction(value) * self.scale - self.low) / self.step)
         if not 0 <= near < self.count:
             return None

@@ -4,11 +4,13 @@ Plain state without threads or clocks; `LookAhead` guards it with its lock. A su
 what it would be made from differs from what it was made from: the problem, the history, and the points that run or
 were suggested for earlier numbers. A history is another one if any observation in it is: with several fidelities
 their values change while their number stays. Where the search waits, it is asked again when any of this changes.
+What is drawn by its number alone, of a space so large that no point comes twice, is made once.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tuning_operator.api.algorithm import AlgorithmName
 from tuning_operator.search.known import Known
 from tuning_operator.search.space import PointKey
 from tuning_operator.search.suggest import Answer, Problem, suggest
@@ -20,6 +22,8 @@ NEVER = float("inf")
 _SETTLE = 0.05
 """Seconds that a refresh waits for more results, and lets those who react to this one go first."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 1.0, 60.0
+_BY_NUMBER = frozenset({AlgorithmName.RANDOM, AlgorithmName.QUASI_RANDOM})
+"""Algorithms that learn nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,13 @@ class Pending:
     _settled: float = 0.0
     _failures: int = 0
     _retry_at: float = URGENT
+    _next: tuple[int, int] | None = None
+    """What `_outdated` found, as long as `_looked`: nothing has changed since."""
+    _looked: bool = False
 
     def renew(self, inputs: Inputs, numbers: Sequence[int], *, now: float) -> None:
         """Newer inputs replace the older ones; stale suggestions stay where they can still be used."""
-        space = inputs.problem.space
+        space, self._looked = inputs.problem.space, False
         if inputs.problem != self.inputs.problem:
             self.made, self._running, self._retry_at = {}, {}, URGENT
             self.known = None
@@ -143,6 +150,7 @@ class Pending:
         """Keep what a task computed; True if there is now something that was not there before."""
         self.busy = False
         before = self._told()
+        self._looked = False
         if isinstance(result, Exception):
             self._failures += 1
             self._retry_at = now + min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** (self._failures - 1))
@@ -175,17 +183,28 @@ class Pending:
 
     def _outdated(self) -> tuple[int, int] | None:
         """The first number that has no suggestion from the newest inputs, and what it is to be made from."""
+        if not self._looked:
+            self._next, self._looked = self._look(), True
+        return self._next
+
+    def _look(self) -> tuple[int, int] | None:
         basis = hash(("history", self._revision))
         for number, (_, key) in self._running.items():
             basis ^= hash((number, key))
+        once = self._made_once
         for number in self.numbers:
             made = self.made.get(number)
             if self._ended == (number, basis):
                 return None
-            if made is None or made.basis != basis:
+            if made is None or (made.basis != basis and not once):
                 return number, basis
             basis ^= hash((number, made.key))
         return None
+
+    @property
+    def _made_once(self) -> bool:
+        problem = self.inputs.problem
+        return problem.choice.name in _BY_NUMBER and problem.space.lattice is None and not problem.population
 
 
 def _differ(one: Sequence[Observation], other: Sequence[Observation]) -> bool:
