@@ -105,7 +105,6 @@ def measure(cluster: ControlPlane, load: Load) -> Round:
     times = _times(cluster, namespace)
     records = times["patch tuningtrials/status"]
     writes = sum(len(each) for what, each in times.items() if what != "ends") / load.total
-    _remove(cluster, namespace)
     return Round(created, ended, load.total / (records[-1] - times["create jobs"][0]), cpu, writes)
 
 
@@ -150,7 +149,6 @@ def _bare(cluster: ControlPlane, load: Load) -> tuple[float, float]:
     )
     times = _times(cluster, namespace)
     ended = load.total / (times["ends"][-1] - times["create jobs"][0])
-    _remove(cluster, namespace)
     return created, ended
 
 
@@ -208,12 +206,6 @@ def _times(cluster: ControlPlane, namespace: str) -> dict[str, list[float]]:
             continue
         times.setdefault(what, []).append(datetime.fromisoformat(event["requestReceivedTimestamp"]).timestamp())
     return {what: sorted(each) for what, each in times.items()}
-
-
-def _remove(cluster: ControlPlane, namespace: str) -> None:
-    """And wait until it is gone: nothing of it may go on beside what is measured next."""
-    cluster.client.delete("namespaces", namespace)
-    eventually(lambda: not cluster.client.find("namespaces", namespace), timeout=300, interval=1, what="it is gone")
 
 
 if __name__ == "__main__":

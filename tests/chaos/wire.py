@@ -24,6 +24,8 @@ class Wire:
         self._target = str(target.hostname), int(target.port or 443)
         self._alive = asyncio.Event()
         self._alive.set()
+        self.passed = 0
+        """Bytes so far, both ways."""
         self._ends: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -92,5 +94,6 @@ class Wire:
                 if not self._alive.is_set():
                     await self._alive.wait()
                     return  # what came while the line was dead is lost, and so is the connection
+                self.passed += len(data)
                 target.write(data)
                 await target.drain()

@@ -19,7 +19,7 @@ from tuning_operator.cluster.meters import Meters
 ALERTS = CHART / "files" / "alerts.yaml"
 Series = dict[str, str]
 RINGS: dict[str, tuple[Series, int, dict[str, str]]] = {
-    "TuningOperatorNobodyLeads": ({"tuning_operator_leader": "0x30"}, 5, {}),
+    "TuningOperatorNobodyLeads": ({'tuning_operator_shard_leader{shard="0"}': "0x30"}, 5, {}),
     "TuningOperatorReconcilesFail": ({"tuning_operator_reconcile_failures_total": "0+2x40"}, 30, {}),
     "TuningOperatorApiErrors": (
         {
@@ -38,7 +38,7 @@ RINGS: dict[str, tuple[Series, int, dict[str, str]]] = {
     ),
 }  # fmt: skip
 WELL: Series = {
-    "tuning_operator_leader": "1x60",
+    'tuning_operator_shard_leader{shard="0"}': "1x60",
     "tuning_operator_reconcile_failures_total": "3x60",
     'tuning_operator_api_requests_total{code="0"}': "0+1x60",
     'tuning_operator_api_requests_total{code="200"}': "0+99x60",

@@ -38,6 +38,13 @@ def options(arguments: Sequence[str] | None = None) -> Options:
         metavar="GROUP/VERSION/KIND/PLURAL",
         help="what trials may be besides Jobs, such as jobset.x-k8s.io/v1alpha2/JobSet/jobsets; may be repeated",
     )
+    parser.add_argument(
+        "--shards",
+        type=int,
+        default=1,
+        metavar="N",
+        help="so many replicas work at once, each for the namespaces that fall to it (docs/operations.md)",
+    )
     parser.add_argument("--policy", metavar="FILE", help="what studies may do, by namespace (docs/operations.md)")
     parser.add_argument("--metrics-port", type=int, default=8080)
     parser.add_argument(
@@ -61,6 +68,8 @@ def options(arguments: Sequence[str] | None = None) -> Options:
     args = parser.parse_args(arguments)
     if args.lease_seconds < SHORTEST:
         parser.error(f"--lease-seconds {args.lease_seconds:g}: write at least {SHORTEST:g}, or a slow answer loses it")
+    if args.shards < 1:
+        parser.error(f"--shards {args.shards}: write 1 or more")
     return Options(
         trainer_image=args.trainer_image,
         operator_image=args.operator_image,
@@ -70,6 +79,7 @@ def options(arguments: Sequence[str] | None = None) -> Options:
         lease_name=args.lease_name,
         lease_times=Times.of(args.lease_seconds),
         trial_kinds=tuple(args.trial_kind),
+        shards=args.shards,
         policy=args.policy,
         metrics_port=args.metrics_port,
         prometheus=Servers(

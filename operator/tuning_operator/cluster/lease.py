@@ -3,11 +3,12 @@
 Only the holder writes (P5). Every write of the operator calls `check` right before it is sent; past the renew deadline
 it refuses, whether or not this loop has had its turn since, so that also a process that was paused (SIGSTOP, a frozen
 VM) writes nothing when it wakes up. The deadline counts from the moment at which the last successful renewal was
-*sent*; another process counts the longer lease duration from when it *saw* it, by its own clock. Clocks of different
+*sent*; another process counts the longer patience from when it *saw* it, by its own clock. Clocks of different
 machines are never compared.
 
-The difference between duration and deadline is the time that a write already sent may take; the client's timeout is
-below it.
+The difference between patience and deadline is the time that a write already sent may take; the client's timeout is
+below it. The difference between duration and patience is how late a standby may see a renewal, as it looks now and then:
+so that it takes over within the duration.
 """
 
 import asyncio
@@ -26,6 +27,10 @@ log = logging.getLogger(__name__)
 
 SHORTEST = 5.0
 """Seconds of a lease below which an answer that is merely slow would lose it."""
+
+
+PATIENCE = 0.9
+"""Of a lease's duration: a standby waits as long after it has seen a renewal."""
 
 
 class NotLeaderError(Exception):
@@ -50,7 +55,7 @@ class Times:
     @property
     def write_timeout(self) -> float:
         """How long a write may be under way."""
-        return self.duration - self.renew_deadline - 0.5
+        return PATIENCE * self.duration - self.renew_deadline - 0.5
 
 
 class LeaseApi(Protocol):
@@ -87,6 +92,7 @@ class Lease:
         self._valid_until = float("-inf")
         self._seen: tuple[object, ...] = ()
         self._seen_at = float("-inf")
+        self._theirs_until = float("-inf")
 
     @property
     def leading(self) -> bool:
@@ -100,16 +106,22 @@ class Lease:
     async def acquire(self) -> None:
         """Returns once we lead."""
         log.info("waiting for the lease", extra={"lease": self._name, "identity": self._identity})
-        while not await self._try():
-            await self._sleep(self._times.retry)
+        while not await self.attempt():
+            await self._sleep(self.pause)
         log.info("leading", extra={"lease": self._name, "identity": self._identity})
+
+    @property
+    def pause(self) -> float:
+        """Seconds to the next attempt: not later than the lease of somebody else ends."""
+        left = self._theirs_until - self._clock()
+        return min(self._times.retry, left) if left > 0 else self._times.retry
 
     async def hold(self) -> None:
         """Renews until that fails for too long, or somebody else has the lease; then returns. All writes have
         stopped."""
         while self.leading:
             await self._sleep(self._times.retry)
-            if not self.leading or not await self._try():
+            if not self.leading or not await self.attempt():
                 if self._taken:
                     self._valid_until = float("-inf")
                 continue
@@ -133,7 +145,7 @@ class Lease:
     def _taken(self) -> bool:
         return bool(self._seen) and self._seen[0] not in ("", self._identity)
 
-    async def _try(self) -> bool:
+    async def attempt(self) -> bool:
         """One attempt to take or renew; False if somebody else holds the lease or the server did not answer."""
         sent = self._clock()
         try:
@@ -149,7 +161,9 @@ class Lease:
         if seen != self._seen:
             self._seen, self._seen_at = seen, self._clock()
         if holder not in ("", self._identity):
-            if self._clock() < self._seen_at + float(spec.get("leaseDurationSeconds") or self._times.duration):
+            duration = float(spec.get("leaseDurationSeconds") or self._times.duration)
+            self._theirs_until = self._seen_at + PATIENCE * duration
+            if self._clock() < self._theirs_until:
                 return False
             log.warning("the holder has not renewed in time", extra={"holder": holder})
         sent = self._clock()

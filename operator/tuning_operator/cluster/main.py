@@ -27,6 +27,7 @@ from tuning_operator.cluster.meters import Meters
 from tuning_operator.cluster.policy import Policy, PolicyError, load
 from tuning_operator.cluster.prometheus import Servers
 from tuning_operator.cluster.serve import serve
+from tuning_operator.cluster.shards import Seat
 from tuning_operator.cluster.term import Term
 from tuning_operator.cluster.trial_kinds import TrialKind, TrialKinds
 
@@ -48,6 +49,8 @@ class Options:
     lease_times: Times = field(default_factory=Times)
     trial_kinds: Sequence[TrialKind] = ()
     """What trials may be besides Jobs."""
+    shards: int = 1
+    """How many replicas work at once, each for the namespaces of its shard."""
     policy: str | None = None
     """File of what studies may do, by namespace."""
     metrics_port: int = 8080
@@ -104,22 +107,26 @@ class Operator:
         self._identity = identity
         self._source = connection.source
         self._policy = load(Path(options.policy)) if options.policy else Policy()
+        if options.shards > 1 and self._policy.max_accelerators is not None:
+            raise PolicyError(
+                f"maxAccelerators of all namespaces together ({self._policy.max_accelerators}) cannot be kept by "
+                f"{options.shards} shards, which know nothing of each other: write it for each namespace, or one shard"
+            )
         self.meters = Meters()
         self._lease_client = Client(
             connection,
             observe=self.meters.requested,
             patience=Patience(attempts=1, timeout=min(5.0, times.renew_deadline / 2)),
         )
-        self.lease = Lease(
-            self._lease_client,
-            namespace=options.lease_namespace or own_namespace(),
-            name=options.lease_name,
-            identity=identity,
-            times=times,
-        )
+        namespace = options.lease_namespace or own_namespace()
+
+        def lease(name: str, holder: str) -> Lease:
+            return Lease(self._lease_client, namespace=namespace, name=name, identity=holder, times=times)
+
+        self.seat = Seat(options.shards, name=options.lease_name, identity=identity, lease=lease)
         self._client = Client(
             connection,
-            gate=self.lease.check,
+            gate=self.seat.check,
             observe=self.meters.requested,
             patience=Patience(timeout=max(1.0, times.write_timeout)),
         )
@@ -135,7 +142,7 @@ class Operator:
         try:
             await self._wait_for_crds()
             while True:
-                await self.lease.acquire()
+                await self.seat.acquire()
                 self._term = self._a_term()
                 await self._lead(self._term)
                 await self._term.close()
@@ -148,7 +155,7 @@ class Operator:
         """Let writes under way finish, then give the lease back."""
         if self._term is not None:
             await self._term.finish()
-        await self.lease.release()
+        await self.seat.release()
         if self._term is not None:
             await self._term.close()
         await self._client.close()
@@ -156,7 +163,7 @@ class Operator:
 
     async def _lead(self, term: Term) -> None:
         """Until the lease is lost: nothing is written any more. Raises what ended the term otherwise."""
-        holding = asyncio.create_task(self.lease.hold(), name="lease")
+        holding = asyncio.create_task(self.seat.hold(), name="lease")
         working = asyncio.create_task(term.run(), name="term")
         try:
             await asyncio.wait({holding, working}, return_when=asyncio.FIRST_COMPLETED)
@@ -172,7 +179,8 @@ class Operator:
         return Term(
             self._client,
             self._source,
-            namespaces=options.namespaces,
+            namespaces=[each for each in options.namespaces if self.seat.serves(each)] or options.namespaces,
+            serves=self.seat.serves,
             images=JobSettings(options.trainer_image, options.operator_image),
             servers=options.prometheus,
             policy=self._policy,
@@ -197,10 +205,11 @@ class Operator:
         studies = () if self._term is None else self._term.store.studies.values()
         states = Counter(str(seen.trial.recorded_state) for known in studies for seen in known.trials.values())
         queue = 0 if self._term is None else len(self._term.queue)
-        self.meters.state(leading=self.lease.leading, queue=queue, trials=dict(states))
+        shard = self.seat.shard if self.seat.leading else None
+        self.meters.state(shard=shard, shards=self.seat.shards, queue=queue, trials=dict(states))
 
     def _missing(self) -> str:
         """A standby is ready: it stands by. A leader is ready once it has read and watches everything."""
-        if self.lease.leading:
+        if self.seat.leading:
             return "loading" if self._term is None else self._term.missing
         return ""

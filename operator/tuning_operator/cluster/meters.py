@@ -22,6 +22,12 @@ class Meters:
         self._unseen: dict[str, float] = {}
         """Objects that were created, by uid, and when."""
         self._leader = Gauge("tuning_operator_leader", "1 while this process holds the lease.", registry=self.registry)
+        self._shards = Gauge(
+            "tuning_operator_shard_leader",
+            "1 for the shard that this process serves, 0 for the others.",
+            ["shard"],
+            registry=self.registry,
+        )
         self._queue = Gauge("tuning_operator_queue_depth", "Studies that wait for a worker.", registry=self.registry)
         self._reconcile = Histogram(
             "tuning_operator_reconcile_seconds", "Time of one reconcile.", buckets=_FAST, registry=self.registry
@@ -112,9 +118,11 @@ class Meters:
     def study_gone(self, study_uid: str) -> None:
         self._free.pop(study_uid, None)
 
-    def state(self, *, leading: bool, queue: int, trials: dict[str, int]) -> None:
+    def state(self, *, shard: int | None, shards: int, queue: int, trials: dict[str, int]) -> None:
         """Called for each scrape of our own metrics."""
-        self._leader.set(leading)
+        self._leader.set(shard is not None)
+        for number in range(shards):
+            self._shards.labels(str(number)).set(number == shard)
         self._queue.set(queue)
         for name in TrialState:
             self._trials.labels(name.value).set(trials.get(name.value, 0))

@@ -87,9 +87,16 @@ class Known:
 
 
 class Store:
-    def __init__(self, *, on_forget: Callable[[Known], None] = lambda known: None) -> None:
-        """`on_forget(known)` is called for each study that is no more."""
+    def __init__(
+        self,
+        *,
+        on_forget: Callable[[Known], None] = lambda known: None,
+        serves: Callable[[str], bool] = lambda namespace: True,
+    ) -> None:
+        """`on_forget(known)` is called for each study that is no more. Studies of namespaces that are not served, and
+        what belongs to them, are not taken in."""
         self._on_forget = on_forget
+        self._serves = serves
         self.studies: dict[Key, Known] = {}
         self._by_uid: dict[str, Key] = {}
 
@@ -159,6 +166,8 @@ class Store:
 
     def _put_study(self, seen: StudySeen) -> Key | None:
         key = seen.identity.namespace, seen.identity.name
+        if not self._serves(key[0]):
+            return None
         known = self.studies.get(key)
         if known is None or known.uid != seen.identity.uid:
             if known is not None and known.seen.identity.version > seen.identity.version:

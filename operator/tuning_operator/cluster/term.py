@@ -8,7 +8,7 @@ Nothing of an ended term may write: its tasks are over before the next one begin
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tuning_operator.api.study import MetricsSource
 from tuning_operator.cluster.act import Actor
@@ -58,6 +58,7 @@ class Term:
         source: Source,
         *,
         namespaces: Sequence[str],
+        serves: Callable[[str], bool],
         images: JobSettings,
         servers: Servers,
         policy: Policy,
@@ -69,7 +70,7 @@ class Term:
         self._servers = servers
         self._meters = meters
         self._capping = Capping(Shares(policy))
-        self.store = Store(on_forget=self._forget)
+        self.store = Store(on_forget=self._forget, serves=serves)
         self.queue: KeyQueue[Key] = KeyQueue()
         self._lookahead = LookAhead(on_ready=self._suggestion_ready)
         self._kinds = kinds
@@ -78,6 +79,7 @@ class Term:
             source,
             namespaces=namespaces,
             decoders=kinds.decoders,
+            serves=serves,
             on_seen=self._on_seen,
             on_restart=meters.watch_restarted,
         )

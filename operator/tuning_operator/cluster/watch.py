@@ -40,6 +40,7 @@ class Watch:
         *,
         namespaces: Sequence[str],
         decoders: Callable[[], Decoders],
+        serves: Callable[[str], bool],
         on_seen: Callable[[Seen, bool], None],
         on_restart: Callable[[], None] = lambda: None,
     ) -> None:
@@ -47,6 +48,7 @@ class Watch:
         self._namespaces = namespaces
         self._decoders = decoders
         """What is watched; asked at each start."""
+        self._serves = serves
         self._on_seen = on_seen
         self._on_restart = on_restart
         self._waiting: deque[tuple[Seen, bool]] = deque()
@@ -128,6 +130,8 @@ class Watch:
     def _handler(self, kind: Kind, decode: Callable[[Any], Seen | None]) -> Callable[..., Any]:
         async def handle(event: Any, **_: Any) -> None:
             try:
+                if not self._serves(event["object"]["metadata"].get("namespace", "")):
+                    return
                 seen = decode(event["object"])
             except (KeyError, TypeError, ValueError) as error:
                 # An object of another version of the schema; whoever reads it next by name says what is wrong.

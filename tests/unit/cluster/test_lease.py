@@ -78,13 +78,13 @@ async def test_the_first_candidate_leads_at_once_and_may_write_until_the_renew_d
         lease.check()
 
 
-async def test_a_standby_waits_the_whole_duration_from_when_it_saw_the_last_renewal() -> None:
+async def test_a_standby_waits_longer_than_the_holder_may_write_and_not_longer_than_the_duration() -> None:
     world = World()
     holder, standby = world.candidate("a"), world.candidate("b")
     await holder.acquire()
     began = world.now
     await standby.acquire()
-    assert began + 20 <= world.now <= began + 24
+    assert began + 18 <= world.now <= began + 20
     with pytest.raises(NotLeaderError):
         holder.check()
     standby.check()
@@ -99,7 +99,7 @@ async def test_a_holder_that_renews_is_never_replaced() -> None:
     async def renew_and_stop_after_a_while() -> None:
         nonlocal looks
         looks += 1
-        assert await holder._try()
+        assert await holder.attempt()
         if looks > 50:
             raise KeyboardInterrupt
 

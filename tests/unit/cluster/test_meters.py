@@ -14,8 +14,8 @@ def read(meters: Meters) -> dict[str, float]:
 
 def test_a_state_that_no_trial_is_in_any_more_is_zero() -> None:
     meters = Meters()
-    meters.state(leading=True, queue=0, trials={"Running": 3})
-    meters.state(leading=True, queue=0, trials={"Succeeded": 3})
+    meters.state(shard=0, shards=2, queue=0, trials={"Running": 3})
+    meters.state(shard=0, shards=2, queue=0, trials={"Succeeded": 3})
     found = read(meters)
     assert found['tuning_operator_trials{state="Running"}'] == 0
     assert found['tuning_operator_trials{state="Succeeded"}'] == 3
