@@ -48,7 +48,7 @@ class Cost:
     cpu_ms: float
 
     def __str__(self) -> str:
-        return f"{self.size:6} trials: {self.writes:.2f} writes, {self.kib:.1f} KiB, {self.cpu_ms:.1f} ms CPU for each trial"
+        return f"{self.size:6} trials: {self.writes:.2f} writes, {self.kib:.1f} KiB, {self.cpu_ms:.1f} ms CPU a trial"
 
     def beside(self, other: Cost) -> str:
         return (

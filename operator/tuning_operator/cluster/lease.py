@@ -7,8 +7,8 @@ VM) writes nothing when it wakes up. The deadline counts from the moment at whic
 machines are never compared.
 
 The difference between patience and deadline is the time that a write already sent may take; the client's timeout is
-below it. The difference between duration and patience is how late a standby may see a renewal, as it looks now and then:
-so that it takes over within the duration.
+below it. The difference between duration and patience is how late a standby may see a renewal, as it looks now and
+then: so that it takes over within the duration.
 """
 
 import asyncio
