@@ -120,8 +120,11 @@ def test_a_process_ended_by_sigterm_goes_on_bit_by_bit(tmp_path: Path) -> None:
             time.sleep(0.02)
             first.send_signal(signal.SIGTERM)
             break
+    told = time.monotonic()
     first.stdout.read()
     assert first.wait(30) == 143
+    assert time.monotonic() - told < 10
+    assert list(pieces.glob("checkpoint-*.pt"))
     stopped = Report.parse(pieces.with_suffix(".report").read_text())
     assert 4 <= stopped.step < 12
     assert not stopped.done

@@ -65,6 +65,12 @@ def _why(error: Exception) -> tuple[str, str]:
         return "ExportFailed", f"{error}; the checkpoint is whole: with more room, run it again"
     if is_out_of_memory(error):
         return "OutOfMemory", f"{_one_line(error)}; a smaller batch or model may help"
+    if isinstance(error, RuntimeError) and "does not have a deterministic implementation" in str(error):
+        told = _one_line(error).split(", but you set", 1)[0]
+        return (
+            "InvalidSetting",
+            f"runtime.deterministic is true, but {told}; set it to false, or use another model or loss",
+        )
     return "Exception", f"{type(error).__name__}: {_one_line(error)}"
 
 
