@@ -72,3 +72,16 @@ def test_an_error_of_the_model_is_not_hidden_by_the_compiler(monkeypatch: pytest
     monkeypatch.setattr(torch, "compile", lambda module: module)
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         compiling.compiled(nn.Linear(2, 1))(torch.ones(3, 5))
+
+
+def test_a_compiler_that_fails_costs_no_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from torch._inductor import config
+
+    monkeypatch.setattr(config, "force_disable_caches", True)
+    monkeypatch.setattr(config.cpp, "cxx", ("/nonexistent/c++",))
+    module = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    inputs = torch.ones(4, 2)
+    assert torch.equal(compiling.compiled(module)(inputs), module(inputs))
+    assert "torch.compile is not used: " in capsys.readouterr().err
