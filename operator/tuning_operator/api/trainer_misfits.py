@@ -14,7 +14,7 @@ from tuning_operator.api.problem import Problem, shown
 Tuned = Mapping[str, tuple[int, Parameter]]
 
 PRIVACY = ("privacy.noise", "privacy.max_epsilon")
-SCHEDULE_FREE = frozenset({"schedule_free_sgd", "schedule_free_adamw"})
+SCHEDULE_FREE = ("schedule_free_sgd", "schedule_free_adamw")
 
 
 def _set(value: Any) -> bool:

@@ -81,3 +81,8 @@ def test_what_can_be_kept_apart_or_is_no_misfit_passes() -> None:
     assert not problems({"data": one_fold, "privacy": {"noise": 1.0}})
     replicates = {"count": 3, "parameter": "fold"}
     assert not problems({"data": FOLDS, "privacy": {"noise": 1.0}}, replicates=replicates)
+
+
+@pytest.mark.parametrize("name", [{}, [], None, 1])
+def test_a_name_that_is_no_word_is_left_to_who_knows_the_names(name: object) -> None:
+    assert problems({"optimizer": {"name": name}})
