@@ -109,6 +109,9 @@ class Stage:
                 self.restarted[name] += 1
                 component.start()
         eventually(self.plane.ready, timeout=90, interval=0.1, what="the API server is ready")
+        if not self.node.process.running:
+            self.restarted["node"] += 1
+            self.node.start()
         ended = [each.name for each in self.replicas if each.alive and not each.operator.process.running]
         for replica in self.replicas:
             if not replica.operator.process.running:

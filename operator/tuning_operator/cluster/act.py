@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from tuning_operator.api import kinds, names
+from tuning_operator.api.trial import Role
 from tuning_operator.cluster import rendezvous
 from tuning_operator.cluster.client import SERVICES, TRIALS, Api, Kind, Object
 from tuning_operator.cluster.errors import (
@@ -83,10 +84,16 @@ class Actor:
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def follow(chain: list[Action]) -> bool:
+            done = False
             async with slots:
-                return any([await self._do(known, study, action, ledger) for action in chain])
+                for action in chain:
+                    done |= await self._do(known, study, action, ledger)
+                    if isinstance(action, CreateTrial) and action.number not in known.trials:
+                        break  # it was refused: what hangs on it, or comes after it, must wait
+            return done
 
         # What fills slots goes alone: in a swarm of ends, records would make it wait in the API server.
+        in_their_order(chains)
         starts = [chain for chain in chains.values() if any(isinstance(action, StartRun) for action in chain)]
         others = [chain for chain in chains.values() if chain not in starts]
         results: list[bool | BaseException] = []
@@ -309,6 +316,17 @@ def _missing_kind(study: Study, error: NotFoundError) -> _KindMissingError | Non
         f"spec.trial.template: the cluster has no {kind.kind} of {kind.group}/{kind.version} "
         f"({error.message}): install it, or write another kind"
     )
+
+
+def in_their_order(chains: dict[int, list[Action]]) -> None:
+    """What comes after the search is created one after the other: a hole of the ledger is always of the search."""
+    after = sorted(
+        number
+        for number, chain in chains.items()
+        if any(isinstance(action, CreateTrial) and action.role is not Role.SEARCH for action in chain)
+    )
+    for number in after[1:]:
+        chains[after[0]] += chains.pop(number)
 
 
 def _number(action: Action) -> int:

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tuning_operator.api.sources import read_at_the_end
-from tuning_operator.api.trial import Role
+from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.cluster import foreign
 from tuning_operator.cluster.seen import CLAIMS, JobSeen, PodSeen
 from tuning_operator.cluster.store import Attempt, Known, Looked
 from tuning_operator.cluster.together import together
-from tuning_operator.core.model import QUEUED, Run, RunState, Snapshot, Study, Trial
+from tuning_operator.core.model import QUEUED, Result, Run, RunState, Snapshot, Study, Trial
 from tuning_operator.search.types import Suggestion
 from tuning_operator.search.warmstart import Learned
 from tuning_trial import exit_codes
@@ -52,19 +52,39 @@ def gather(
 
 
 def holes(known: Known) -> list[int]:
-    """Numbers below the last trial's that have no trial: creates run side by side, and a crash may leave a gap."""
-    return [number for number in range(max(known.trials, default=-1)) if number not in known.trials]
+    """Numbers of the search that have no trial, though there are later ones: its creates run side by side, and a crash
+    may leave a gap.
+    """
+    return [number for number in range(_end_of_search(known)) if number not in known.trials]
 
 
 def ledger(known: Known, suggestions: Mapping[int, Suggestion]) -> tuple[Trial, ...]:
     """The trials in order. A hole stands as a trial that was decided on and is still to be created.
 
-    Where its suggestion is not ready, the caller must wait: a ledger with a gap would be numbered anew.
+    Where its suggestion is not ready, the caller must wait: a ledger with a gap would be numbered anew. What comes
+    after the search is created in its order: if one of those is missing, somebody has deleted it.
     """
+    end = _end_of_search(known)
     return tuple(
-        known.trials[number].trial if number in known.trials else _to_be_created(number, suggestions[number])
+        known.trials[number].trial
+        if number in known.trials
+        else _to_be_created(number, suggestions[number])
+        if number < end
+        else _deleted(number)
         for number in range(max(known.trials, default=-1) + 1)
     )
+
+
+def _end_of_search(known: Known) -> int:
+    """Numbers below it are of the search, all of them or as far as anything is known."""
+    after = [number for number, seen in known.trials.items() if seen.trial.role is not Role.SEARCH]
+    if not after:
+        return max(known.trials, default=-1)
+    end = min(after)
+    most = known.study.spec.limits.trials if known.study is not None else None
+    if most is not None and end - 1 not in known.trials:
+        return min(end, most)  # the first of those after the search may be what is missing
+    return end
 
 
 def runs_of(known: Known, *, late: bool = False) -> dict[Attempt, Run]:
@@ -228,6 +248,18 @@ def _refused_trials(known: Known) -> tuple[str, ...]:
     """Trials that could not even be created: a matter for a person, of which no ledger tells."""
     problems = (problem for problem in known.problems.values() if problem.trial not in known.trials)
     return tuple(f"trial {problem.trial} cannot be created: {problem.message}" for problem in problems)
+
+
+def _deleted(number: int) -> Trial:
+    """A further run, or the final one, that was there: it counts as one that came to nothing."""
+    return Trial(
+        number=number,
+        role=Role.CONFIRM,
+        suggestion=Suggestion({}, by="Confirm", known=0),
+        created_at=0.0,
+        result=Result(TrialState.FAILED, "Deleted", "somebody has deleted the trial"),
+        recorded_state=TrialState.FAILED,
+    )
 
 
 def _to_be_created(number: int, suggestion: Suggestion) -> Trial:

@@ -219,6 +219,9 @@ def _remove(known: Known, seen: TrialSeen | JobSeen | PodSeen, *, at: float) -> 
         if before is None or before.identity.uid != seen.identity.uid:
             return False
         del known.trials[seen.trial.number]
+        if known.listed_at is not None:
+            # Perhaps the study goes, and its trials go first: that is read before one is made again.
+            known.listed_at = float("-inf")
         return True
     if isinstance(seen, JobSeen):
         job = known.jobs.get(seen.identity.name)

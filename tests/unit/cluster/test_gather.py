@@ -17,11 +17,12 @@ from tests.unit.cluster.builders import (
     raw_trial,
     terminated,
 )
-from tuning_operator.api.trial import TrialState
+from tuning_operator.api.trial import Role, TrialState
+from tuning_operator.cluster.act import in_their_order
 from tuning_operator.cluster.gather import gather, holes, runs_of
 from tuning_operator.cluster.seen import job_seen, pod_seen, study_seen, trial_seen
 from tuning_operator.cluster.store import Known, Store
-from tuning_operator.core.model import QUEUED, Run, RunState
+from tuning_operator.core.model import QUEUED, Action, CreateTrial, Run, RunState, StartRun, StopRun
 from tuning_operator.search.types import Suggestion
 from tuning_operator.search.warmstart import Learned
 
@@ -277,6 +278,51 @@ def test_a_hole_in_the_ledger_stands_as_a_trial_to_be_created() -> None:
     assert snapshot.suggestions == {3: suggestion}
     with pytest.raises(KeyError):
         gather(found, a_study(), suggestions={}, exhausted=False, stuck=None, learned=Learned())
+
+
+def a_further_run(number: int) -> dict[str, Any]:
+    raw = raw_trial(number)
+    return raw | {"spec": raw["spec"] | {"role": "Confirm"}}
+
+
+@pytest.mark.parametrize(
+    ("search", "further", "want"),
+    [
+        pytest.param([0, 1, 2], [4, 5], [], id="the first further run, and no trial of the search"),
+        pytest.param([0, 1], [3, 4], [2], id="the search's last one"),
+        pytest.param([0, 2], [3, 5], [1], id="one of the search and a further run"),
+        pytest.param([0, 1, 2], [4], [], id="all further runs but one"),
+    ],
+)
+def test_what_is_missing_after_the_search_was_deleted_and_stays_so(
+    search: list[int], further: list[int], want: list[int]
+) -> None:
+    found = known(*map(raw_trial, search), *map(a_further_run, further))
+    study = found.study = a_study(limits={"trials": 3})
+    assert holes(found) == want
+    suggestions = {number: Suggestion({"lr": 0.5}, "TPE", 0) for number in want}
+    trials = gather(found, study, suggestions=suggestions, exhausted=False, stuck=None, learned=Learned()).trials
+    assert [trial.number for trial in trials] == list(range(max(further) + 1))
+    gone = {trial.number for trial in trials if trial.result is not None}
+    assert gone == set(range(max(further))) - {*search, *further, *want}
+    assert {trials[number].role for number in want} <= {Role.SEARCH}
+
+
+def test_what_comes_after_the_search_is_created_in_its_order() -> None:
+    made = Suggestion({"lr": 0.5}, "TPE", 0)
+    roles = {3: Role.SEARCH, 6: Role.CONFIRM, 5: Role.CONFIRM, 4: Role.SEARCH}
+    chains: dict[int, list[Action]] = {
+        number: [CreateTrial(number, role, made), StartRun(number, 0)] for number, role in roles.items()
+    }
+    chains[2] = [StopRun(2, 0, "")]
+    in_their_order(chains)
+    assert {number: [type(each).__name__ for each in chain] for number, chain in chains.items()} == {
+        2: ["StopRun"],
+        3: ["CreateTrial", "StartRun"],
+        4: ["CreateTrial", "StartRun"],
+        5: ["CreateTrial", "StartRun"] * 2,
+    }
+    assert [action.number for action in chains[5] if isinstance(action, CreateTrial)] == [5, 6]
 
 
 def test_another_studys_trials_do_not_count() -> None:

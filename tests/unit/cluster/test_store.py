@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tests.unit.cluster.builders import raw_job, raw_pod, raw_study, raw_trial, terminated
@@ -147,3 +148,12 @@ def test_a_trial_that_is_queued_again_begins_anew_with_its_next_pod() -> None:
 
     assert not of(store).pods
     assert not of(store).looked[0, 0].complete
+
+
+def test_before_a_trial_that_is_gone_is_made_again_its_study_is_read() -> None:
+    store, gone = a_store(), trial(0)
+    store.put(gone)
+    found = store.studies[KEY]
+    found.listed_at = 1e9
+    store.remove(gone, at=0.0)
+    assert found.listed_at == -math.inf
