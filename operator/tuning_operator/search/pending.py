@@ -4,13 +4,11 @@ Plain state without threads or clocks; `LookAhead` guards it with its lock. A su
 what it would be made from differs from what it was made from: the problem, the history, and the points that run or
 were suggested for earlier numbers. A history is another one if any observation in it is: with several fidelities
 their values change while their number stays. Where the search waits, it is asked again when any of this changes.
-What is drawn by its number alone, of a space so large that no point comes twice, is made once.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tuning_operator.api.algorithm import AlgorithmName
 from tuning_operator.search.known import Known
 from tuning_operator.search.space import PointKey
 from tuning_operator.search.suggest import Answer, Problem, suggest
@@ -22,8 +20,6 @@ NEVER = float("inf")
 _SETTLE = 0.05
 """Seconds that a refresh waits for more results, and lets those who react to this one go first."""
 _BACKOFF_FIRST, _BACKOFF_MOST = 1.0, 60.0
-_BY_NUMBER = frozenset({AlgorithmName.RANDOM, AlgorithmName.QUASI_RANDOM})
-"""Algorithms that learn nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,20 +187,14 @@ class Pending:
         basis = hash(("history", self._revision))
         for number, (_, key) in self._running.items():
             basis ^= hash((number, key))
-        once = self._made_once
         for number in self.numbers:
             made = self.made.get(number)
             if self._ended == (number, basis):
                 return None
-            if made is None or (made.basis != basis and not once):
+            if made is None or made.basis != basis:
                 return number, basis
             basis ^= hash((number, made.key))
         return None
-
-    @property
-    def _made_once(self) -> bool:
-        problem = self.inputs.problem
-        return problem.choice.name in _BY_NUMBER and problem.space.lattice is None and not problem.population
 
 
 def _differ(one: Sequence[Observation], other: Sequence[Observation]) -> bool:
