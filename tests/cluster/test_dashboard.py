@@ -50,7 +50,7 @@ def expressions() -> list[str]:
 def a_meter() -> Meters:
     """Of an operator that has done everything once."""
     meters = Meters()
-    meters.state(leading=True, queue=2, trials={TrialState.RUNNING.value: 3})
+    meters.state(shard=0, shards=1, queue=2, trials={TrialState.RUNNING.value: 3})
     work(meters)
     return meters
 

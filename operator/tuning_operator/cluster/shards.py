@@ -77,14 +77,15 @@ class Seat:
             await self._sleep(self._layout.pause)
 
     async def hold(self) -> None:
-        """Renews until that fails for too long; then returns. All writes have stopped."""
+        """Renews until that fails for too long; then returns. All writes have stopped. One who is cancelled still has
+        the lease, for the last writes, and to give it back."""
         if self.shard is None:
             return
         holding = [asyncio.create_task(lease.hold()) for lease in self._held(self.shard)]
         try:
             await asyncio.wait(holding, return_when=asyncio.FIRST_COMPLETED)
-        finally:
             self.shard = None
+        finally:
             for task in holding:
                 task.cancel()
             await asyncio.gather(*holding, return_exceptions=True)

@@ -249,7 +249,9 @@ class Worker:
         wrote = await self._actor.act(known, study, actions, snapshot.trials)
         await self._statuses.tell(known, climbs(actions, snapshot.trials) + self._capping.news(memory.cap, known))
         if plan.suggest and memory.problem is not None:
-            self._request(known, memory, snapshot, list(plan.suggest))
+            # Told of what was just created: else its points would be suggested a second time, and tried, if the slots
+            # for them free together.
+            self._request(known, memory, replace(snapshot, trials=_there(known)), list(plan.suggest))
         elif plan.finished:
             self._lookahead.forget(known.uid)
         wait = await self._statuses.write(
@@ -325,9 +327,12 @@ def _memory(known: Known) -> Memory:
 
 
 def _observed(known: Known, study: Study, memory: Memory) -> Snapshot:
+    return Snapshot(study=study, trials=_there(known), earlier=memory.learned.observations if memory.learned else ())
+
+
+def _there(known: Known) -> tuple[Trial, ...]:
     """The trials there are, with the gaps between them."""
-    trials = tuple(known.trials[number].trial for number in sorted(known.trials))
-    return Snapshot(study=study, trials=trials, earlier=memory.learned.observations if memory.learned else ())
+    return tuple(known.trials[number].trial for number in sorted(known.trials))
 
 
 def _template_key(study: Study) -> str:

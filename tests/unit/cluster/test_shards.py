@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections import Counter
 
@@ -82,6 +83,7 @@ class Replica:
             assert await lease.attempt()
 
     async def _sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
         self.world.now += seconds
         if self.world.now > self.until:
             raise OutOfPatienceError
@@ -164,8 +166,13 @@ async def test_a_clean_end_frees_the_shard_at_once() -> None:
     other = world.replica("other", 2)
     for replica in (leaving, other):
         assert await replica.leads_within(0)
-    shard = leaving.seat.shard
+    shard, leaving.until = leaving.seat.shard, float("inf")
+    holding = asyncio.create_task(leaving.seat.hold())
+    await asyncio.sleep(0)
 
+    holding.cancel()
+    await asyncio.wait([holding])
+    leaving.seat.check()  # writes under way may still end well
     await leaving.seat.release()
 
     assert await spare.leads_within(0)
