@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import urllib3
 
 from tests.cluster.operated import (
     live_pods,
@@ -232,6 +233,42 @@ def test_deleted_while_no_operator_runs_nothing_is_left(plane: ControlPlane, nam
     plane.client.delete("tuningstudies", "long", namespace)
 
     nothing_left(plane, namespace)
+
+
+def test_a_trial_that_was_deleted_while_the_watch_was_away_is_missed(plane: ControlPlane, namespace: str) -> None:
+    """It had its result, so nothing of it is read again; and the watch begins anew with a list, which names no dead."""
+    without_lease(plane)
+    plane.client.create("tuningstudies", a_study("missed", trials=30, parallel=2), namespace)
+    with OperatorProcess(plane, name="misses") as operator:
+        until(plane, namespace, "missed", "some results", lambda s: _succeeded(s) >= 3)
+        first = trials(plane, namespace, "missed")[0]
+        operator.process.freeze()
+        plane.client.delete("tuningtrials", first["metadata"]["name"], namespace)
+        forget_the_past(plane)
+        operator.process.thaw()
+
+        def again() -> bool:
+            found = trials(plane, namespace, "missed")[0]["metadata"]
+            return bool(found["name"] == first["metadata"]["name"] and found["uid"] != first["metadata"]["uid"])
+
+        eventually(again, timeout=20, what="the trial is made again")
+        wait_for_state(plane, namespace, "missed", "Succeeded", timeout=120)
+
+    ledger = trials(plane, namespace, "missed")
+    assert [trial["spec"]["number"] for trial in ledger] == list(range(30))
+    assert ledger[0]["spec"]["parameters"] == first["spec"]["parameters"]
+
+
+def forget_the_past(plane: ControlPlane) -> None:
+    """Nobody can go on watching from where he was: the API server's memory is gone, and what etcd had before now."""
+    now = plane.client.get("namespaces", "default")["metadata"]["resourceVersion"]
+    now = max(int(now), *(int(each["metadata"]["resourceVersion"]) for each in plane.client.list("tuningtrials")))
+    server = plane.component("kube-apiserver")
+    server.kill()
+    answer = urllib3.request("POST", f"{plane.etcd}/v3/kv/compaction", json={"revision": str(now)})
+    assert answer.status == 200, answer.data
+    server.start()
+    eventually(plane.ready, timeout=90, interval=0.1, what="the API server is ready")
 
 
 def _succeeded(study: dict[str, object]) -> int:

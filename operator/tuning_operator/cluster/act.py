@@ -29,7 +29,7 @@ from tuning_operator.cluster.jobs import JobSettings, job_for, owner_reference
 from tuning_operator.cluster.meters import Meters
 from tuning_operator.cluster.policy import Policy, violation
 from tuning_operator.cluster.records import attempt_status, result_status, trial_body
-from tuning_operator.cluster.seen import JobSeen, trial_seen
+from tuning_operator.cluster.seen import Identity, JobSeen, trial_seen
 from tuning_operator.cluster.store import Known, Store
 from tuning_operator.cluster.trial_kinds import TrialKinds
 from tuning_operator.core.model import (
@@ -252,30 +252,34 @@ class Actor:
         """Written only over the state that was decided on; a result that stands already is never touched (P3)."""
         for attempt in range(3):
             seen = known.trials.get(number)
-            if seen is None or seen.trial.result is not None:
+            if seen is None:
                 return False
+            if seen.trial.result is not None:
+                raise _changed(number)
             identity = seen.identity
             body = {"metadata": {"uid": identity.uid, "resourceVersion": str(identity.version)}, "status": status}
             try:
-                answer = await self._api.merge(TRIALS, identity.namespace, identity.name, body, subresource="status")
+                answer, ours = await self._written(identity, body)
             except NotFoundError:
                 self._store.remove(seen, at=self._now())
-                return True
-            except ConflictError:
-                if attempt == 2:
-                    raise
-                answer = await self._api.get(TRIALS, identity.namespace, identity.name)
+                raise _changed(number) from None
             fresh = trial_seen(answer)
             if fresh is None or fresh.identity.uid != identity.uid:
                 self._store.remove(seen, at=self._now())
-                return True
+                raise _changed(number)
             self._store.put(fresh)
-            if fresh.trial.result is not None or _says(answer, status):
+            if ours or _says(answer, status):
                 return True
-            if fresh.trial != seen.trial:
-                # Another decision stands than the one that this was decided on; what follows from it must not be done.
-                raise ConflictError(409, "Conflict", f"trial {number} has changed: it is decided on again")
+            if fresh.trial != seen.trial or attempt == 2:
+                raise _changed(number)
         return True
+
+    async def _written(self, identity: Identity, body: Object) -> tuple[Object, bool]:
+        """The trial as it stands now, and whether that is what was to be written."""
+        try:
+            return await self._api.merge(TRIALS, identity.namespace, identity.name, body, subresource="status"), True
+        except ConflictError:
+            return await self._api.get(TRIALS, identity.namespace, identity.name), False
 
     def _problem(self, known: Known, number: int, attempt: int, error: Exception) -> None:
         now = self._now()
@@ -331,6 +335,11 @@ def in_their_order(chains: dict[int, list[Action]]) -> None:
 
 def _number(action: Action) -> int:
     return action.number if isinstance(action, CreateTrial) else action.trial
+
+
+def _changed(number: int) -> ConflictError:
+    """Another state of the trial stands than the one that was decided on; what follows from that must not be done."""
+    return ConflictError(409, "Conflict", f"trial {number} has changed, or is gone: it is decided on again")
 
 
 def _says(answer: Object, status: Object) -> bool:

@@ -26,6 +26,8 @@ Object = dict[str, Any]
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
+JSON: Final = "application/json"
+METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 PAGE: Final = 500
 
 
@@ -61,7 +63,7 @@ class Api(Protocol):
     async def get(self, kind: Kind, namespace: str, name: str) -> Object: ...
 
     def pages(
-        self, kind: Kind, namespace: str | None, *, labels: str = "", fields: str = ""
+        self, kind: Kind, namespace: str | None, *, labels: str = "", fields: str = "", only_metadata: bool = False
     ) -> AsyncGenerator[tuple[list[Object], int]]: ...
 
     async def create(self, kind: Kind, namespace: str, body: Object, *, dry_run: bool = False) -> Object: ...
@@ -121,15 +123,16 @@ class Client:
         return await self._send("GET", None, path)
 
     async def pages(
-        self, kind: Kind, namespace: str | None, *, labels: str = "", fields: str = ""
+        self, kind: Kind, namespace: str | None, *, labels: str = "", fields: str = "", only_metadata: bool = False
     ) -> AsyncGenerator[tuple[list[Object], int]]:
         """Objects page by page, each with the list's resource version. An expired continuation starts over."""
         query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
+        accept = METADATA if only_metadata else JSON
         proceed = ""
         for _ in range(100_000):
             words = {key: value for key, value in (query | {"continue": proceed}).items() if value}
             try:
-                page = await self._send("GET", kind, kind.path(namespace) + "?" + urlencode(words))
+                page = await self._send("GET", kind, kind.path(namespace) + "?" + urlencode(words), accept=accept)
             except errors.GoneError:
                 if not proceed:
                     raise
@@ -155,7 +158,7 @@ class Client:
         words = {"container": container, "timestamps": "true", "sinceTime": since}
         words |= {"tailLines": str(tail or ""), "limitBytes": str(limit or "")}
         path = PODS.path(namespace, pod, "log") + "?" + urlencode({key: value for key, value in words.items() if value})
-        response = await self._respond("GET", PODS, path, None, content="application/json")
+        response = await self._respond("GET", PODS, path, None, content=JSON)
         try:
             if response.status >= 300:
                 raise errors.from_answer(response.status, _parsed(await response.content.read(1 << 16)))
@@ -204,7 +207,8 @@ class Client:
         path: str,
         body: Object | None = None,
         *,
-        content: str = "application/json",
+        content: str = JSON,
+        accept: str = JSON,
     ) -> Object:
         patience = self._patience
         delay = patience.first_delay
@@ -212,7 +216,7 @@ class Client:
             if method != "GET":
                 self._gate()
             try:
-                return await self._once(method, kind, path, body, content=content)
+                return await self._once(method, kind, path, body, content=content, accept=accept)
             except errors.UnavailableError as error:
                 if attempt == patience.attempts:
                     raise
@@ -224,8 +228,10 @@ class Client:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _once(self, method: str, kind: Kind | None, path: str, body: Object | None, *, content: str) -> Object:
-        response = await self._respond(method, kind, path, body, content=content)
+    async def _once(
+        self, method: str, kind: Kind | None, path: str, body: Object | None, *, content: str, accept: str
+    ) -> Object:
+        response = await self._respond(method, kind, path, body, content=content, accept=accept)
         try:
             data = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -236,9 +242,9 @@ class Client:
         raise errors.from_answer(response.status, _parsed(data), retry_after=_seconds(response.headers))
 
     async def _respond(
-        self, method: str, kind: Kind | None, path: str, body: Object | None, *, content: str
+        self, method: str, kind: Kind | None, path: str, body: Object | None, *, content: str, accept: str = JSON
     ) -> aiohttp.ClientResponse:
-        headers = {"Accept": "application/json", "Content-Type": content, "User-Agent": names.FIELD_MANAGER}
+        headers = {"Accept": accept, "Content-Type": content, "User-Agent": names.FIELD_MANAGER}
         authorization = await self._connection.authorization()
         if authorization:
             headers["Authorization"] = authorization

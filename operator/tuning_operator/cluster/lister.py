@@ -12,7 +12,7 @@ from contextlib import aclosing
 from tuning_operator.api import names
 from tuning_operator.cluster.client import JOBS, PODS, STUDIES, TRIALS, Client, Kind
 from tuning_operator.cluster.errors import ForbiddenError, NotFoundError
-from tuning_operator.cluster.seen import Seen, study_seen
+from tuning_operator.cluster.seen import study_seen
 from tuning_operator.cluster.store import Key, Known, Store
 from tuning_operator.cluster.trial_kinds import TrialKinds
 
@@ -92,6 +92,24 @@ class Lister:
         known.listed_at = began
         return True
 
+    async def look_for_gone_trials(self) -> list[Key]:
+        """Trials that went while nobody watched, those with a result too; the keys of their studies."""
+        changed: list[Key] = []
+        for namespace in self._namespaces:
+            found: set[str] = set()
+            version = 0
+            selector = names.LABEL_STUDY_UID
+            async with aclosing(self._client.pages(TRIALS, namespace, labels=selector, only_metadata=True)) as pages:
+                async for page, page_version in pages:
+                    version = version or page_version
+                    found.update(raw["metadata"]["uid"] for raw in page)
+            for key, known in self._store.studies.items():
+                if namespace in (None, key[0]) and self._store.settle(
+                    known, found, kind=TRIALS, numbers=None, version=version, at=time.time()
+                ):
+                    changed.append(key)
+        return changed
+
     def _uninstalled(self, known: Known, kind: Kind) -> None:
         """Its CRD is gone, and all of its objects with it."""
         self._kinds.served.discard(kind)
@@ -110,7 +128,7 @@ class Lister:
             if not numbers:
                 return
             selector += f",{names.LABEL_TRIAL} in ({','.join(map(str, numbers))})"
-        present: list[Seen] = []
+        found: set[str] = set()
         version = 0
         decode = self._kinds.decoders()[kind]
         async with aclosing(self._client.pages(kind, known.key[0], labels=selector)) as pages:
@@ -119,10 +137,10 @@ class Lister:
                 for raw in page:
                     seen = decode(raw)
                     if seen is not None:
-                        present.append(seen)
+                        found.add(seen.identity.uid)
                         self._store.put(seen)
         wanted = None if numbers is None else frozenset(numbers)
-        self._store.settle(known, present, kind=kind, numbers=wanted, version=version, at=time.time())
+        self._store.settle(known, found, kind=kind, numbers=wanted, version=version, at=time.time())
 
 
 def _unrecorded(known: Known) -> list[int]:

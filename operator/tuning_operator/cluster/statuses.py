@@ -12,7 +12,7 @@ from typing import Any, Final
 from tuning_operator.api import names
 from tuning_operator.cluster.announce import Announcer
 from tuning_operator.cluster.client import STUDIES, Api, Object
-from tuning_operator.cluster.errors import NotFoundError
+from tuning_operator.cluster.errors import ConflictError, NotFoundError
 from tuning_operator.cluster.seen import study_seen
 from tuning_operator.cluster.store import Known, Store
 from tuning_operator.core.model import Event
@@ -59,7 +59,8 @@ class Statuses:
         due = max(memory.changed_at + (SOON if memory.important else LATER), memory.at + APART)
         if not at_once and now < due:
             return due - now
-        await self._apply(known, memory, status)
+        if not await self._apply(known, memory, status):
+            return SOON
         await self._announcer.tell(known, events)
         return None
 
@@ -70,23 +71,35 @@ class Statuses:
     def forget(self, uid: str) -> None:
         self._written.pop(uid, None)
 
-    async def _apply(self, known: Known, memory: _Written, status: Mapping[str, Any]) -> None:
+    async def _apply(self, known: Known, memory: _Written, status: Mapping[str, Any]) -> bool:
+        """Whether it stands. Only over the version that is known: an older write of ours, of which no answer came and
+        which is still under way, must not come after this one and stay."""
         namespace, name = known.key
         body: Object = {
             "apiVersion": names.API_VERSION,
             "kind": names.STUDY_KIND,
-            "metadata": {"name": name, "namespace": namespace, "uid": known.uid},
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "uid": known.uid,
+                "resourceVersion": str(known.seen.identity.version),
+            },
             "status": dict(status),
         }
         try:
-            answer = await self._api.apply(STUDIES, namespace, name, body, subresource="status")
+            try:
+                answer = await self._api.apply(STUDIES, namespace, name, body, subresource="status")
+            except ConflictError:
+                self._store.put(study_seen(await self._api.get(STUDIES, namespace, name)))
+                return False
         except NotFoundError:
             self._store.forget(known.key)
-            return
+            return True
         seen = study_seen(answer)
         self._store.put(seen)
         memory.wish, memory.answer, memory.at = status, seen.status, time.monotonic()
         memory.changed_at, memory.important = None, False
+        return True
 
 
 def unreadable_status(known: Known, now: float) -> dict[str, Any]:

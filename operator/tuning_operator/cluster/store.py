@@ -5,9 +5,10 @@ versions are comparable numbers). What cannot matter any more is dropped: ended 
 I/O, one thread.
 """
 
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from tuning_operator.api.trial import TrialState
 from tuning_operator.cluster.client import PODS, TRIALS, Kind
@@ -20,6 +21,9 @@ Key = tuple[str, str]
 """Namespace and name of a study."""
 Attempt = tuple[int, int]
 """Number of a trial and of its attempt."""
+
+GONE: Final = 10_000
+"""So many of those that are gone are remembered, the last ones: late news of them comes within seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ class Store:
         self._serves = serves
         self.studies: dict[Key, Known] = {}
         self._by_uid: dict[str, Key] = {}
+        self._gone: OrderedDict[str, int] = OrderedDict()
+        """By uid of what was removed, the version up to which any news of it is late."""
 
     def get(self, key: Key) -> Known | None:
         return self.studies.get(key)
@@ -118,7 +124,7 @@ class Store:
         if isinstance(seen, StudySeen):
             return self._put_study(seen)
         known = self.of(seen)
-        if known is None or not _put(known, seen):
+        if known is None or seen.identity.version <= self._gone.get(seen.identity.uid, -1) or not _put(known, seen):
             return None
         return known.key
 
@@ -131,6 +137,7 @@ class Store:
             if known.uid == seen.identity.uid:
                 self.forget(known.key)
             return known.key
+        self._bury(seen.identity.uid, seen.identity.version)
         return known.key if _remove(known, seen, at=at) else None
 
     def forget(self, key: Key) -> None:
@@ -142,15 +149,15 @@ class Store:
     def settle(
         self,
         known: Known,
-        present: Iterable[Seen],
+        found: Collection[str],
         *,
         kind: Kind,
         numbers: frozenset[int] | None,
         version: int,
         at: float,
     ) -> bool:
-        """After a list (of these trials only): what was known, stands in no page of it and is not newer, is no more."""
-        found = {seen.identity.uid for seen in present}
+        """After a list (of these trials only) that held these uids: what was known, is not one of them and is not newer
+        than the list, is no more."""
         belongings: list[TrialSeen | JobSeen | PodSeen] = [
             *known.trials.values(), *known.jobs.values(), *known.pods.values()
         ]  # fmt: skip
@@ -162,7 +169,15 @@ class Store:
             and seen.identity.uid not in found
             and seen.identity.version <= version
         ]
+        for seen in missing:
+            self._bury(seen.identity.uid, version)
         return sum(_remove(known, seen, at=at) for seen in missing) > 0
+
+    def _bury(self, uid: str, version: int) -> None:
+        """An answer or a list that was under way when the object went must not bring it back."""
+        self._gone[uid] = max(version, self._gone.pop(uid, -1))
+        if len(self._gone) > GONE:
+            self._gone.popitem(last=False)
 
     def _put_study(self, seen: StudySeen) -> Key | None:
         key = seen.identity.namespace, seen.identity.name

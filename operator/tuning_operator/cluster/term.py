@@ -1,8 +1,8 @@
 """One term of leadership: lists, workers, watch, and all that is known, from the lease's gain to its loss.
 
 Order at the start: read everything, then work, then watch. What changes between the reading and the watching is found
-by the watch's own list. At the end nothing is kept: who leads next, this process or another, reads everything again.
-Nothing of an ended term may write: its tasks are over before the next one begins.
+by the watch's own list, and what goes by another look. At the end nothing is kept: who leads next, this process or
+another, reads everything again. Nothing of an ended term may write: its tasks are over before the next one begins.
 """
 
 import asyncio
@@ -47,6 +47,8 @@ STOP_SECONDS = 10.0
 FIRST_ROUND_LOOKS = 150
 LOAD_AGAIN_SECONDS = 1.0
 LOOK_FOR_KINDS_SECONDS = 10.0
+LISTED_SECONDS = 1.0
+"""Without another object: the watch's list is over."""
 
 
 class Term:
@@ -114,6 +116,7 @@ class Term:
         """Returns when a part of it has ended, which none does by itself; a part's failure is raised."""
         scraping = asyncio.create_task(self._collect(), name="collect")
         looking = asyncio.create_task(self._look_for_kinds(), name="kinds")
+        missing = asyncio.create_task(self._look_for_gone(), name="gone")
         try:
             keys = sorted(await self._load(), key=self._ended)
             for key in keys:
@@ -131,9 +134,9 @@ class Term:
                 if part.done():
                     part.result()
         finally:
-            for task in (scraping, looking):
+            for task in (scraping, looking, missing):
                 task.cancel()
-            await asyncio.gather(scraping, looking, return_exceptions=True)
+            await asyncio.gather(scraping, looking, missing, return_exceptions=True)
 
     async def finish(self) -> None:
         """Take nothing new; let what is under way come to its end."""
@@ -188,6 +191,21 @@ class Term:
                         self._worker.try_again(known)
             except ApiError as error:
                 log.warning("what kinds there are cannot be read", extra={"error": str(error)})
+
+    async def _look_for_gone(self) -> None:
+        """A trial that was deleted before the watch was there, or while it was away, is missed by it."""
+        looked_for: float | None = None
+        while True:
+            await asyncio.sleep(LISTED_SECONDS)
+            listed_at = self._watch.listed_at
+            if listed_at is None or listed_at == looked_for or time.monotonic() - listed_at < LISTED_SECONDS:
+                continue
+            try:
+                for key in await self._lister.look_for_gone_trials():
+                    self.queue.add(key)
+                looked_for = listed_at
+            except ApiError as error:
+                log.warning("what trials there are cannot be read", extra={"error": str(error)})
 
     async def _first_round(self) -> None:
         """kopf takes a second of the interpreter to import: what waits for its first Job goes before it."""

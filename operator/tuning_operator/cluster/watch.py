@@ -3,8 +3,8 @@
 kopf runs in its own thread with its own loop, so that neither delays the other. Of kopf only `on.event` is used, which
 reads and never writes: no finalizers, no annotations, no posted events, no peering. Its watches are label-selected by
 the server. Events are decoded here, in kopf's thread, and handed over as plain values. When kopf fails, it is started
-again; what was missed meanwhile is found by kopf's own list at the start, and deletions by the re-list of every active
-study.
+again; what was missed meanwhile is found by kopf's own list at the start. What went meanwhile is in no list: when there
+was one is told (`listed_at`).
 """
 
 import asyncio
@@ -51,6 +51,9 @@ class Watch:
         self._serves = serves
         self._on_seen = on_seen
         self._on_restart = on_restart
+        self.listed_at: float | None = None
+        """Monotonic time of the last object that came of a list: kopf lists at its start, and after it was away for too
+        long to go on where it was."""
         self._waiting: deque[tuple[Seen, bool]] = deque()
         """Decoded, not yet taken. Waking the other loop costs a system call and a turn of the interpreter, more than to
         decode an event, and events come in swarms."""
@@ -129,6 +132,8 @@ class Watch:
 
     def _handler(self, kind: Kind, decode: Callable[[Any], Seen | None]) -> Callable[..., Any]:
         async def handle(event: Any, **_: Any) -> None:
+            if event["type"] is None:
+                self.listed_at = time.monotonic()
             try:
                 if not self._serves(event["object"]["metadata"].get("namespace", "")):
                     return

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
+
 from tests.unit.cluster.builders import raw_job, raw_pod, raw_study, raw_trial, terminated
 from tuning_operator.cluster.client import JOBS, TRIALS
 from tuning_operator.cluster.seen import JobSeen, PodSeen, TrialSeen, job_seen, pod_seen, study_seen, trial_seen
@@ -115,16 +117,30 @@ def test_after_a_list_what_is_missing_and_not_newer_is_gone() -> None:
     for seen in (trial(0), trial(1, version=8), job(0), job(1, version=9)):
         store.put(seen)
     for kind in (TRIALS, JOBS):
-        assert store.settle(of(store), [trial(0)], kind=kind, numbers=None, version=8, at=1.0)
+        assert store.settle(of(store), {trial(0).identity.uid}, kind=kind, numbers=None, version=8, at=1.0)
     assert list(of(store).trials) == [0]
     assert list(of(store).jobs) == ["digits-1-0"]  # created after the list was taken
+
+
+@pytest.mark.parametrize("how", ["event", "list"])
+def test_late_news_of_what_is_gone_do_not_bring_it_back(how: str) -> None:
+    """The answer to a write, or a list, that was under way when it was deleted."""
+    store = a_store()
+    store.put(trial(0, version=5))
+    if how == "event":
+        store.remove(trial(0, version=9), at=1.0)
+    else:
+        store.settle(of(store), (), kind=TRIALS, numbers=None, version=9, at=1.0)
+    assert store.put(trial(0, version=8, result=RESULT)) is None
+    assert of(store).trials == {}
+    assert store.put(trial(0, uid="again", version=10)) == KEY
 
 
 def test_a_list_of_some_trials_says_nothing_of_the_others() -> None:
     store = a_store()
     for number in range(3):
         store.put(trial(number))
-    store.settle(of(store), [], kind=TRIALS, numbers=frozenset({1}), version=9, at=1.0)
+    store.settle(of(store), (), kind=TRIALS, numbers=frozenset({1}), version=9, at=1.0)
     assert list(of(store).trials) == [0, 2]
 
 
