@@ -92,7 +92,13 @@ def runs_of(known: Known, *, late: bool = False) -> dict[Attempt, Run]:
     jobs = {(job.trial, job.attempt): job for job in known.jobs.values() if _ours(known, job)}
     pods: dict[Attempt, dict[int, PodSeen]] = {}
     parts: dict[Attempt, list[PodSeen]] = {attempt: [] for attempt, job in jobs.items() if job.foreign}
+    left = {job.identity.uid: job for job in known.jobs.values() if _left(known, job)}
+    remains: dict[Attempt, list[PodSeen]] = {_attempt_of(known, job): [] for job in left.values()}
     for pod in known.pods.values():
+        if pod.trial not in known.trials or pod.identity.owner_uid in left:
+            if not (pod.ended or pod.gone):
+                remains.setdefault(_attempt_of(known, pod), []).append(pod)
+            continue
         attempt = pod.trial, pod.attempt
         job = jobs.get(attempt)
         if pod.foreign:
@@ -119,7 +125,25 @@ def runs_of(known: Known, *, late: bool = False) -> dict[Attempt, Run]:
             each = _accelerators(found.devices, known.study.spec.trial.accelerator.resource)
             run = replace(run, accelerators=None if each is None else each * (1 if job is None else job.workers))
         runs[attempt] = _with_values(run, looked)
+    for attempt, group in remains.items():
+        runs.setdefault(attempt, _remains(known, attempt, group))
     return runs
+
+
+def _remains(known: Known, attempt: Attempt, pods: list[PodSeen]) -> Run:
+    """What is left of a trial that somebody has deleted says nothing of the one that is made in its place, which waits
+    until it is gone: the names are the same."""
+    run = Run(*attempt, RunState.STOPPING, created_at=min((pod.created_at for pod in pods), default=0.0))
+    if known.study is None or not pods:
+        return run
+    held = [device for pod in pods for device in pod.devices]
+    return replace(run, accelerators=_accelerators(held, known.study.spec.trial.accelerator.resource))
+
+
+def _attempt_of(known: Known, seen: JobSeen | PodSeen) -> Attempt:
+    """Of the trial as it is now, an attempt that it has come to."""
+    trial = known.trials.get(seen.trial)
+    return seen.trial, min(seen.attempt, 0 if trial is None else trial.trial.attempt)
 
 
 def _foreign(known: Known, job: JobSeen | None, pods: list[PodSeen], *, late: bool) -> Run:
@@ -164,6 +188,11 @@ def _with_values(run: Run, looked: Looked) -> Run:
 def _ours(known: Known, job: JobSeen) -> bool:
     trial = known.trials.get(job.trial)
     return trial is not None and job.identity.owner_uid == trial.identity.uid
+
+
+def _left(known: Known, job: JobSeen) -> bool:
+    """Of a trial that is gone. What has no owner is not ours, or not any more, and nobody collects it."""
+    return bool(job.identity.owner_uid) and not _ours(known, job)
 
 
 def _rank(pod: PodSeen) -> tuple[bool, float]:

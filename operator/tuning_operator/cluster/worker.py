@@ -251,7 +251,8 @@ class Worker:
         if plan.suggest and memory.problem is not None:
             # Told of what was just created: else its points would be suggested a second time, and tried, if the slots
             # for them free together.
-            self._request(known, memory, replace(snapshot, trials=_there(known)), list(plan.suggest))
+            numbers = [*holes(known), *plan.suggest]
+            self._request(known, memory, replace(snapshot, trials=_there(known)), numbers)
         elif plan.finished:
             self._lookahead.forget(known.uid)
         wait = await self._statuses.write(

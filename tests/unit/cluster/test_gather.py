@@ -247,9 +247,22 @@ def test_a_pod_of_a_former_job_of_that_name_does_not_count() -> None:
     assert run_of(job, raw_pod(phase="Failed", state=terminated(1))).state is WAITING
 
 
-def test_a_job_that_is_not_our_trials_does_not_count() -> None:
+def test_what_is_left_of_a_deleted_trial_is_waited_for_and_says_nothing() -> None:
     job = raw_job()
-    job["metadata"]["ownerReferences"][0]["uid"] = "foreign"
+    job["metadata"]["ownerReferences"][0]["uid"] = "of-the-deleted-one"
+    pod = raw_pod(phase="Running", state=UP)
+    (run,) = runs_of(known(raw_trial(0), job)).values()
+    assert (run.trial, run.attempt, run.state) == (0, 0, STOPPING)
+    ended = raw_pod(phase="Succeeded", state=terminated(0, message=REPORT))
+    for objects in [(raw_trial(0), job, pod), (raw_trial(0), job, ended), (job, pod), (job, ended), (pod,)]:
+        (run,) = runs_of(known(*objects)).values()
+        assert (run.trial, run.attempt, run.state, run.report, run.started_at) == (0, 0, STOPPING, None, None)
+    assert runs_of(known(ended)) == {}
+
+
+def test_a_job_without_an_owner_does_not_count() -> None:
+    job = raw_job()
+    del job["metadata"]["ownerReferences"]
     assert runs_of(known(raw_trial(0), job)) == {}
 
 
