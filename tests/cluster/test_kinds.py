@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.testcluster.claims import a_claim
 from tests.testcluster.client import eventually
 from tests.testcluster.control_plane import ControlPlane
 from tests.testcluster.fakenode import FakeNode, Rule
-from tests.testcluster.objects import JOBSETS, PYTORCHJOBS, Controllers, install
+from tests.testcluster.objects import JOBSETS, PYTORCHJOBS, Controllers, install, uninstall
 
 Object = dict[str, Any]
 
@@ -41,6 +42,8 @@ RULES = [
     Rule(end="disrupt", labels={"tuning.study/study": "lost"}, times=1, seconds=0.5),
     Rule(end="never", labels={"tuning.study/study": "long"}),
     Rule(end="never", labels={"tuning.study/study": "slow"}),
+    Rule(end="never", labels={"tuning.study/study": "bereft"}, times=4),
+    Rule(end="never", labels={"tuning.study/study": "steady"}),
     Rule(labels={"tuning.study/study": "climb"}, seconds=4.0),
 ]
 
@@ -234,3 +237,49 @@ def test_a_kind_that_is_installed_later_is_used_and_watched(plane: ControlPlane,
     assert len(pods) == 4
     assert {pod["spec"]["restartPolicy"] for pod in pods} == {"Never"}
     promises_kept(plane, namespace, "late")
+
+
+def test_a_kind_that_is_taken_away_stalls_its_studies_alone_until_it_is_back(
+    plane: ControlPlane, namespace: str
+) -> None:
+    plane.client.create("tuningstudies", a_study("steady", trials=1, parallel=1), namespace)
+    plane.client.create("tuningstudies", a_study_of(a_jobset(), "bereft", trials=3, parallel=2), namespace)
+    eventually(lambda: states(plane, namespace, "bereft") == ["Running"] * 2, timeout=60, what="two trials run")
+    eventually(lambda: states(plane, namespace, "steady") == ["Running"], timeout=60, what="the other one runs")
+
+    uninstall(plane, JOBSETS)
+    study = wait_for_state(plane, namespace, "bereft", "Stalled", "Failed", timeout=30)
+
+    assert condition(study, "Stalled")["reason"] == "KindNotInstalled"
+    assert "the cluster has no JobSet" in condition(study, "Stalled")["message"]
+    assert study["status"]["counts"]["failed"] == 0
+    assert states(plane, namespace, "steady") == ["Running"]
+    plane.client.create("tuningstudies", a_study("meanwhile", trials=2, parallel=2), namespace)
+    wait_for_state(plane, namespace, "meanwhile", "Succeeded", timeout=30)
+
+    install(plane, JOBSETS)
+    for job in plane.client.list("jobs", namespace, labels="jobset.sigs.k8s.io/jobset-name"):
+        plane.client.delete("jobs", job["metadata"]["name"], namespace)  # Kubernetes does it too, but takes minutes
+    study = wait_for_state(plane, namespace, "bereft", "Succeeded", "Failed")
+
+    assert (study["status"]["state"], study["status"]["counts"]["succeeded"]) == ("Succeeded", 3), study["status"]
+    lost = [
+        (trial["status"]["attempt"], trial["status"]["disruptions"]) for trial in trials(plane, namespace, "bereft")
+    ]
+    assert lost == [(1, 1), (1, 1), (0, 0)]
+    (steady,) = trials(plane, namespace, "steady")
+    assert (steady["status"]["state"], steady["status"].get("disruptions", 0)) == ("Running", 0)
+    promises_kept(plane, namespace, "bereft", "meanwhile")
+    plane.client.delete("tuningstudies", "steady", namespace)
+
+
+def test_a_kind_that_is_soon_back_is_watched_again(plane: ControlPlane, namespace: str) -> None:
+    plane.client.create("tuningstudies", a_study_of(a_jobset(), "before"), namespace)
+    wait_for_state(plane, namespace, "before", "Succeeded")
+    uninstall(plane, JOBSETS)
+    time.sleep(9.0)  # the watch has begun again without it
+    install(plane, JOBSETS)
+    plane.client.create("tuningstudies", a_study_of(a_jobset(), "again", trials=2), namespace)
+    study = wait_for_state(plane, namespace, "again", "Succeeded", "Failed", timeout=45)
+    assert study["status"]["state"] == "Succeeded"
+    promises_kept(plane, namespace, "before", "again")

@@ -119,6 +119,21 @@ def install(cluster: Cluster, resource: str) -> None:
     eventually(lambda: [cluster.client.list(resource)], timeout=60, what=f"{resource} are served")
 
 
+def uninstall(cluster: Cluster, resource: str) -> None:
+    """Take a kind's CRD away, and with it all of its objects; returns once it is not served."""
+    name = CRDS[resource]["metadata"]["name"]
+    cluster.client.delete("customresourcedefinitions", name)
+
+    def gone() -> bool:
+        try:
+            cluster.client.list(resource)
+        except ApiError as error:
+            return error.status == 404 and cluster.client.find("customresourcedefinitions", name) is None
+        return False
+
+    eventually(gone, timeout=60, what=f"{resource} are gone")
+
+
 class Controllers:
     """Both controllers, as long as the block lasts."""
 

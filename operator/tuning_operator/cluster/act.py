@@ -10,7 +10,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from tuning_operator.api import kinds, names
 from tuning_operator.api.trial import Role
@@ -31,7 +30,7 @@ from tuning_operator.cluster.policy import Policy, violation
 from tuning_operator.cluster.records import attempt_status, result_status, trial_body
 from tuning_operator.cluster.seen import Identity, JobSeen, trial_seen
 from tuning_operator.cluster.store import Known, Store
-from tuning_operator.cluster.trial_kinds import TrialKinds
+from tuning_operator.cluster.trial_kinds import TrialKinds, not_installed
 from tuning_operator.core.model import (
     Action,
     CreateTrial,
@@ -44,11 +43,10 @@ from tuning_operator.core.model import (
     Trial,
 )
 from tuning_operator.core.naming import job_name, object_name
+from tuning_operator.core.stalls import KIND_NOT_INSTALLED
 from tuning_operator.core.templates import TemplateError
 
 log = logging.getLogger(__name__)
-
-KIND_NOT_INSTALLED: Final = "KindNotInstalled"
 
 AT_ONCE = 16
 """Writes of one study that are under way together: more only queue up in the API server."""
@@ -122,8 +120,8 @@ class Actor:
             kind = kinds.named(study.spec.trial)
             what = "a Job" if kind is None else f"the {kind.kind}"
             return f"spec.trial.template: the API server refuses {what} made from it: {error.message}"
-        except NotFoundError as error:
-            missing = _missing_kind(study, error)
+        except NotFoundError:
+            missing = _missing_kind(study)
             if missing is None:
                 raise
             return str(missing)
@@ -186,8 +184,8 @@ class Actor:
         except (ForbiddenError, InvalidError, TemplateError, PolicyViolationError, _NameConflictError) as error:
             self._problem(known, action.trial, action.attempt, error)
             return True
-        except NotFoundError as error:
-            missing = _missing_kind(study, error)
+        except NotFoundError:
+            missing = _missing_kind(study)
             if missing is None:
                 raise
             self._problem(known, action.trial, action.attempt, missing)
@@ -311,15 +309,10 @@ class _NameConflictError(Exception):
     """An object that is not ours has the name that is ours."""
 
 
-def _missing_kind(study: Study, error: NotFoundError) -> _KindMissingError | None:
+def _missing_kind(study: Study) -> _KindMissingError | None:
     """Jobs are always there: what is not found is something else."""
     kind = kinds.named(study.spec.trial)
-    if kind is None:
-        return None
-    return _KindMissingError(
-        f"spec.trial.template: the cluster has no {kind.kind} of {kind.group}/{kind.version} "
-        f"({error.message}): install it, or write another kind"
-    )
+    return None if kind is None else _KindMissingError(not_installed(kind))
 
 
 def in_their_order(chains: dict[int, list[Action]]) -> None:

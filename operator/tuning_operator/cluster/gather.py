@@ -33,6 +33,7 @@ def gather(
     stuck: str | None,
     learned: Learned,
     invalid: tuple[str, ...] = (),
+    absence: str = "",
 ) -> Snapshot:
     trials = ledger(known, suggestions)
     runs = runs_of(known, late=read_at_the_end(study.spec))
@@ -46,6 +47,7 @@ def gather(
         exhausted=exhausted,
         stuck=stuck,
         invalid=known.invalid + invalid + _refused_trials(known),
+        absence=absence,
         problems=tuple(known.problems.values()),
         previous_status=known.seen.status,
     )

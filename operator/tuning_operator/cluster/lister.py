@@ -29,7 +29,7 @@ class Lister:
     async def load(self) -> list[Key]:
         """Everything there is; the keys of all studies. Trials before Jobs before pods, as they were created."""
         now = time.monotonic()
-        self._kinds.served.clear()
+        self._kinds.forget()
         for kind in self._kinds.decoders(served_only=False):
             if kind in self._kinds.resources:
                 await self._try(kind)
@@ -51,8 +51,13 @@ class Lister:
             words = {"resource": f"{kind.plural}.{kind.group}", "error": str(error)}
             level = logging.WARNING if warn else logging.DEBUG
             log.log(level, "trials cannot be of a kind that they may be of: it cannot be listed", extra=words)
+            if isinstance(error, NotFoundError):
+                self._uninstalled(kind)
+            else:
+                self._kinds.absent.discard(kind)
             return False
         self._kinds.served.add(kind)
+        self._kinds.absent.discard(kind)
         return True
 
     async def _load_all(self, kind: Kind) -> None:
@@ -86,9 +91,9 @@ class Lister:
             try:
                 await self._refresh(known, kind, numbers)
             except NotFoundError:
-                if kind not in self._kinds.served:
+                if kind not in self._kinds.resources:
                     raise
-                self._uninstalled(known, kind)
+                self._uninstalled(kind)
         known.listed_at = began
         return True
 
@@ -110,10 +115,12 @@ class Lister:
                     changed.append(key)
         return changed
 
-    def _uninstalled(self, known: Known, kind: Kind) -> None:
-        """Its CRD is gone, and all of its objects with it."""
+    def _uninstalled(self, kind: Kind) -> None:
+        """There is no CRD of it, or no more, and none of its objects."""
         self._kinds.served.discard(kind)
-        self._store.settle(known, (), kind=kind, numbers=None, version=sys.maxsize, at=time.time())
+        self._kinds.absent.add(kind)
+        for known in self._store.studies.values():
+            self._store.settle(known, (), kind=kind, numbers=None, version=sys.maxsize, at=time.time())
 
     def _objects(self, known: Known) -> list[Kind]:
         """What its trials are, and have been before its spec was corrected."""
@@ -130,7 +137,7 @@ class Lister:
             selector += f",{names.LABEL_TRIAL} in ({','.join(map(str, numbers))})"
         found: set[str] = set()
         version = 0
-        decode = self._kinds.decoders()[kind]
+        decode = self._kinds.decoders(served_only=False)[kind]
         async with aclosing(self._client.pages(kind, known.key[0], labels=selector)) as pages:
             async for page, page_version in pages:
                 version = version or page_version

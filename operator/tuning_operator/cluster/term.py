@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from tuning_operator.api.study import MetricsSource
 from tuning_operator.cluster.act import Actor
@@ -83,7 +84,7 @@ class Term:
             decoders=kinds.decoders,
             serves=serves,
             on_seen=self._on_seen,
-            on_restart=meters.watch_restarted,
+            on_restart=self._watch_failed,
         )
         self._statuses = Statuses(client, self.store, Announcer(client, instance=instance))
         self._refusals = Refusals(client)
@@ -99,9 +100,11 @@ class Term:
             capping=self._capping,
             meters=meters,
             refuse=lambda spec: (*servers.problems(spec), *kinds.problems(spec)),
+            absence=kinds.absence,
             service_accounts=lambda namespace: policy.of(namespace).service_accounts,
         )
         self._loop = asyncio.get_running_loop()
+        self._kinds_in_doubt = asyncio.Event()
         self._loaded = False
         self._workers: list[asyncio.Task[None]] = []
 
@@ -179,18 +182,31 @@ class Term:
             await Collector(self.store, self.queue, self._meters, readers).run()
 
     async def _look_for_kinds(self) -> None:
-        """A kind that is installed later is watched from then on."""
+        """A kind that is installed later is watched from then on; of one that is taken away its studies are told."""
         while True:
-            await asyncio.sleep(LOOK_FOR_KINDS_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._kinds_in_doubt.wait(), LOOK_FOR_KINDS_SECONDS)
+            self._kinds_in_doubt.clear()
             if not self._loaded or not self._kinds.missing:
                 continue
+            absent = set(self._kinds.absent)
             try:
-                if await self._lister.look_for_kinds():
-                    self._watch.restart()
-                    for known in self.store.studies.values():
-                        self._worker.try_again(known)
+                found = await self._lister.look_for_kinds()
             except ApiError as error:
                 log.warning("what kinds there are cannot be read", extra={"error": str(error)})
+                continue
+            if found:
+                self._watch.restart()
+            if found or absent != self._kinds.absent:
+                for known in self.store.studies.values():
+                    self._worker.kinds_changed(known)
+
+    def _watch_failed(self) -> None:
+        """Perhaps since a kind was taken away. It watches again what there is then: a kind that is back by now, and was
+        not when the watch began again, would go unwatched."""
+        self._meters.watch_restarted()
+        self._kinds.forget()
+        self._kinds_in_doubt.set()
 
     async def _look_for_gone(self) -> None:
         """A trial that was deleted before the watch was there, or while it was away, is missed by it."""

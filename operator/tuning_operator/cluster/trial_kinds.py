@@ -48,6 +48,8 @@ class TrialKinds:
         self._allowed = {each.named: each for each in allowed}
         self.served: set[Kind] = set()
         """Those of them that could be listed."""
+        self.absent: set[Kind] = set()
+        """Those of them that the cluster does not have, as far as is known."""
 
     @property
     def resources(self) -> list[Kind]:
@@ -71,6 +73,17 @@ class TrialKinds:
             f"{allowed}; write one of these, or ask the administrator to allow it (trialKinds of the chart)",
         )
 
+    def absence(self, spec: StudySpec) -> str:
+        """Why no trial of a study can be made, where its kind is not, or no longer, installed; empty otherwise."""
+        named = kinds.named(spec.trial)
+        if named not in self._allowed or self._allowed[named].resource not in self.absent:
+            return ""
+        return not_installed(named)
+
+    def forget(self) -> None:
+        """Which of them are served is to be found out anew. Until then their objects are known as they were."""
+        self.served.clear()
+
     def decoders(self, *, served_only: bool = True) -> Decoders:
         """How objects are read: trials before their Jobs before the pods, as they are created."""
         foreign = {
@@ -87,3 +100,10 @@ class TrialKinds:
     @property
     def missing(self) -> Sequence[Kind]:
         return [kind for kind in self.resources if kind not in self.served]
+
+
+def not_installed(named: kinds.Named) -> str:
+    return (
+        f"spec.trial.template: the cluster has no {named.kind} of {named.group}/{named.version}: install it, or write "
+        "another kind"
+    )

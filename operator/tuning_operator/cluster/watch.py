@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from tuning_operator.api import names
@@ -84,14 +84,16 @@ class Watch:
 
     def _supervise(self) -> None:
         backoff = MIN_BACKOFF
-        while not self._stop.is_set():
+        while True:
+            self._round.clear()
+            if self._stop.is_set():
+                return
             began = time.monotonic()
             try:
-                self._run()
+                asked_to_end = self._run()
                 if self._stop.is_set():
                     return
-                if self._round.is_set():
-                    self._round.clear()
+                if asked_to_end:
                     continue
                 log.error("the watch ended by itself; it is started again")
             except Exception as error:
@@ -101,7 +103,8 @@ class Watch:
             backoff = MIN_BACKOFF if time.monotonic() - began > 60 else min(MAX_BACKOFF, backoff * 2)
             self._stop.wait(backoff)
 
-    def _run(self) -> None:
+    def _run(self) -> bool:
+        """Whether kopf ended because it was asked to."""
         import kopf
 
         from tuning_operator.cluster import informer
@@ -118,17 +121,28 @@ class Watch:
         kopf.on.login(registry=registry, id="login")(self._login)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            asyncio.run(
-                kopf.operator(
-                    registry=registry,
-                    settings=settings,
-                    standalone=True,
-                    clusterwide=not self._namespaces,
-                    namespaces=list(self._namespaces),
-                    stop_flag=self._round,
-                    ready_flag=self._ready,
+            return asyncio.run(
+                self._followed(
+                    kopf.operator(
+                        registry=registry,
+                        settings=settings,
+                        standalone=True,
+                        clusterwide=not self._namespaces,
+                        namespaces=list(self._namespaces),
+                        stop_flag=self._round,
+                        ready_flag=self._ready,
+                    )
                 )
             )
+
+    async def _followed(self, operator: Coroutine[Any, Any, None]) -> bool:
+        """kopf waits for its flag in a thread, and a loop does not close before its threads have ended: where kopf
+        fails, nobody else sets the flag."""
+        try:
+            await operator
+            return self._round.is_set()
+        finally:
+            self._round.set()
 
     def _handler(self, kind: Kind, decode: Callable[[Any], Seen | None]) -> Callable[..., Any]:
         async def handle(event: Any, **_: Any) -> None:

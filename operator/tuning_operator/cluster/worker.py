@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tuning_operator.api import kinds
 from tuning_operator.api.study import StudySpec, WarmStart
 from tuning_operator.api.trial import TrialState
-from tuning_operator.cluster.act import KIND_NOT_INSTALLED, Actor
+from tuning_operator.cluster.act import Actor
 from tuning_operator.cluster.capping import Cap, Capping
 from tuning_operator.cluster.errors import ApiError
 from tuning_operator.cluster.foreign import reading_of
@@ -31,6 +32,7 @@ from tuning_operator.core.decide import decide
 from tuning_operator.core.history import told
 from tuning_operator.core.memo import Memo
 from tuning_operator.core.model import Action, CreateTrial, Event, Plan, RecordAttempt, Snapshot, StartRun, Study, Trial
+from tuning_operator.core.stalls import KIND_NOT_INSTALLED
 from tuning_operator.search.lookahead import Inputs, LookAhead
 from tuning_operator.search.suggest import Problem
 from tuning_operator.search.warmstart import Learned
@@ -80,6 +82,7 @@ class Worker:
         capping: Capping,
         meters: Meters,
         refuse: Callable[[StudySpec], tuple[str, ...]] = lambda spec: (),
+        absence: Callable[[StudySpec], str] = lambda spec: "",
         service_accounts: Callable[[str], Collection[str]] = lambda namespace: (),
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -95,6 +98,8 @@ class Worker:
         self._meters = meters
         self._refuse = refuse
         """What this installation does not let studies do."""
+        self._absence = absence
+        """Why the kind that a study's trials are cannot be made now."""
         self._service_accounts = service_accounts
         """Which ones besides `default` studies of a namespace may use."""
         self._now = now
@@ -110,15 +115,16 @@ class Worker:
         if known.study is not None:
             self._capping.begin(known, known.study)
 
-    def try_again(self, known: Known) -> None:
-        """What the API server refused, it may take now."""
+    def kinds_changed(self, known: Known) -> None:
+        """A kind is there that was not, or is there no more: what the API server refused, it may take now."""
         memory = _memory(known)
         missing = [number for number, each in known.problems.items() if each.reason == KIND_NOT_INSTALLED]
         for number in missing:
             del known.problems[number]
         if memory.refusal:
             memory.tried_out_at = float("-inf")
-        if memory.refusal or missing:
+        foreign = known.study is not None and kinds.named(known.study.spec.trial) is not None
+        if memory.refusal or missing or (foreign and not memory.finished):
             self._queue.add(known.key)
 
     async def run(self) -> None:
@@ -235,6 +241,7 @@ class Worker:
             exhausted=self._lookahead.exhausted(known.uid),
             stuck=self._lookahead.stuck(known.uid),
             invalid=(memory.refusal,) if memory.refusal else (),
+            absence=self._absence(study.spec),
             learned=memory.learned or Learned(),
         )
         snapshot = self._capping.cap(memory.cap, known, seen)

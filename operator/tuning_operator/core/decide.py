@@ -48,7 +48,9 @@ def decide(snapshot: Snapshot, now: float, *, memo: Memo | None = None) -> Plan:
     _stop_unwanted_final(desk)
     if spec.suspend:
         desk.suspend()
-    hindered = hindrances(list(desk.opens.values()), snapshot.invalid, proven=desk.proven, now=now)
+    hindered = hindrances(
+        list(desk.opens.values()), snapshot.invalid, absence=snapshot.absence, proven=desk.proven, now=now
+    )
     begun = starts(snapshot, desk, tally=tally, search=search, end=end, hindered=hindered)
     if snapshot.stuck is not None and end is None and _nothing_under_way(search, begun):
         hindered = replace(hindered, stall=hindered.stall or stuck(snapshot.stuck))

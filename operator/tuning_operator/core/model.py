@@ -228,6 +228,9 @@ class Snapshot:
     """Why the search waits although nothing runs. Meant only where nothing does: it may be older than the trials."""
     invalid: tuple[str, ...] = ()
     """Semantic errors of the spec (`path: value: remedy`); not empty: nothing may start."""
+    absence: str = ""
+    """Why the kind of object that trials are cannot be made now; not empty: nothing may start, and a run that has lost
+    its object is all that there is of it."""
     problems: tuple[StartProblem, ...] = ()
     previous_status: Mapping[str, object] = field(default_factory=dict)
     """The status as it stands: only the transition times of its conditions, and for events what changed, are read from

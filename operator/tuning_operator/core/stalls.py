@@ -15,6 +15,7 @@ from tuning_operator.core.model import QUEUED, Run, RunState, StartProblem
 from tuning_operator.core.view import Open
 
 QUOTA_EXCEEDED: Final = "QuotaExceeded"
+KIND_NOT_INSTALLED: Final = "KindNotInstalled"
 HELD: Final = frozenset({"Unschedulable", QUEUED})
 """No node has room, or a queue (Kueue) holds the Job back."""
 PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable"})
@@ -83,11 +84,15 @@ class Hindrances:
         return self.stall is not None or self.probe is not None
 
 
-def hindrances(opens: Sequence[Open], invalid: Sequence[str], *, proven: bool, now: float) -> Hindrances:
+def hindrances(
+    opens: Sequence[Open], invalid: Sequence[str], *, absence: str = "", proven: bool, now: float
+) -> Hindrances:
     """`proven`: some trial came as far as to report something, so a command that does not begin is that trial's own
     failure.
     """
     stall = Hindrance("InvalidSpec", "; ".join(invalid)[:4000], lasting=True) if invalid else None
+    if absence:
+        stall = stall or Hindrance(KIND_NOT_INSTALLED, absence, lasting=True)
     waiting: Hindrance | None = None
     probe: int | None = None
     times: list[float] = []

@@ -45,7 +45,8 @@ def starts(
     found = Starts(free=limits.parallel + limits.queued - desk.view.live)
     if snapshot.invalid or snapshot.study.spec.suspend:
         return found
-    _continue(found, desk, hindered)
+    if not snapshot.absence:
+        _continue(found, desk, hindered)
     if hindered.any:
         return found
     if end is None:

@@ -91,6 +91,9 @@ class Scene:
     def invalid(self, *errors: str) -> Scene:
         return self._with(invalid=errors)
 
+    def without_its_kind(self, why: str) -> Scene:
+        return self._with(absence=why)
+
     def exhausted(self) -> Scene:
         return self._with(exhausted=True)
 

@@ -2,7 +2,18 @@
 
 import pytest
 
-from tests.unit.core.builders import Scene, a_report, a_study, ended, failed, pending, running, succeeded, waiting
+from tests.unit.core.builders import (
+    Scene,
+    a_report,
+    a_study,
+    ended,
+    failed,
+    pending,
+    running,
+    stopping,
+    succeeded,
+    waiting,
+)
 from tuning_operator.core.model import CreateTrial, RecordResult, StartRun, StopRun
 
 STALLS: dict[str, tuple[Scene, str, str]] = {
@@ -191,3 +202,29 @@ def test_a_search_that_waits_for_nothing_stalls_with_its_reason() -> None:
     assert "the search waits (generation 1 is not done), and no trial is under way" in stalled["message"]
     assert plan.suggest, "it is asked again"
     assert ended.with_suggestions().plan().status["state"] == "Running"
+
+
+NO_KIND: dict[str, Scene] = {
+    "before the first trial": a_study(),
+    "with pods left of what ran": a_study().with_trials(stopping()),
+    "with a lost run to be made again": a_study().with_trials(ended(None, disrupted=True)),
+    "with a trial to be started": a_study().with_trials(pending()),
+}
+
+
+@pytest.mark.parametrize("case", NO_KIND)
+def test_without_its_kind_a_study_stalls_and_loses_no_trial(case: str) -> None:
+    plan = NO_KIND[case].without_its_kind("the cluster has no JobSet").plan()
+    by_type = {c["type"]: c for c in plan.status["conditions"]}
+    assert plan.status["state"] == "Stalled"
+    assert (by_type["Stalled"]["reason"], by_type["Stalled"]["message"]) == (
+        "KindNotInstalled",
+        "the cluster has no JobSet",
+    )
+    assert not [action for action in plan.actions if isinstance(action, CreateTrial | StartRun | RecordResult)]
+
+
+def test_a_study_goes_on_once_its_kind_is_back() -> None:
+    lost = a_study(limits__parallel=1).with_trials(pending(attempt=1, disruptions=1))
+    assert not lost.without_its_kind("the cluster has no JobSet").plan().actions
+    assert lost.plan().actions == (StartRun(0, 1),)
