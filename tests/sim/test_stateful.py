@@ -18,10 +18,11 @@ from tests import history
 from tests.sim.scenario import SCHEDULERS
 from tests.unit.core.builders import Doing, Scene, a_report, a_study, a_suggestion
 from tuning_operator.api.status import StudyStatus
-from tuning_operator.api.trial import Role
+from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.core.decide import decide
 from tuning_operator.core.memo import Memo
 from tuning_operator.core.model import (
+    QUEUED,
     CreateTrial,
     Plan,
     RecordAttempt,
@@ -109,9 +110,10 @@ class AnyWorld(RuleBasedStateMachine):
         for _ in range(3):
             self.carry_out(1.0)
         for run in self._runs(RunState.WAITING):
-            self._put(replace(run, state=RunState.RUNNING, started_at=self._now, reason=""))
+            self._put(_begun(run, self._now))
         for run in self._runs(RunState.STOPPING):
             self._remove(run)
+        self.what_is_over_is_cleared_away()
 
     @rule()
     def lose_the_status(self) -> None:
@@ -127,12 +129,22 @@ class AnyWorld(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_run_begins(self, data: st.DataObject) -> None:
         run = data.draw(st.sampled_from(self._runs(RunState.WAITING)))
-        self._put(replace(run, state=RunState.RUNNING, started_at=self._now, reason=""))
+        self._put(_begun(run, self._now))
 
     @precondition(lambda self: self._runs(RunState.WAITING))
-    @rule(data=st.data(), reason=st.sampled_from(["ErrImagePull", "Unschedulable", "ContainerCreating"]))
+    @rule(data=st.data(), reason=st.sampled_from(["ErrImagePull", "Unschedulable", "ContainerCreating", QUEUED]))
     def a_run_has_to_wait(self, data: st.DataObject, reason: str) -> None:
         self._put(replace(data.draw(st.sampled_from(self._runs(RunState.WAITING))), reason=reason))
+
+    @precondition(lambda self: self._runs(RunState.RUNNING))
+    @rule(data=st.data())
+    def a_queue_takes_a_place_back(self, data: st.DataObject) -> None:
+        run = data.draw(st.sampled_from(self._runs(RunState.RUNNING)))
+        self._put(replace(run, state=RunState.WAITING, ended_at=self._now, reason=QUEUED))
+
+    @rule(absence=st.sampled_from(["", "the cluster has no JobSet"]))
+    def the_kind_of_trials_goes_or_comes_back(self, absence: str) -> None:
+        self._change(absence=absence)
 
     @precondition(lambda self: self._runs(RunState.RUNNING, RunState.STOPPING))
     @rule(data=st.data(), end=st.sampled_from(ENDS))
@@ -157,6 +169,14 @@ class AnyWorld(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_job_is_deleted_and_gone(self, data: st.DataObject) -> None:
         self._remove(data.draw(st.sampled_from(self._runs(*RunState))))
+
+    @rule()
+    def what_is_over_is_cleared_away(self) -> None:
+        """Of a paused trial nothing is left but its record."""
+        states = {trial.number: trial.recorded_state for trial in self._scene.snapshot.trials}
+        for run in self._runs(RunState.ENDED):
+            if states[run.trial] not in (TrialState.PENDING, TrialState.QUEUED, TrialState.RUNNING):
+                self._remove(run)
 
     @rule(trial=st.integers(0, 5), reason=st.sampled_from(["QuotaExceeded", "Forbidden"]))
     def a_start_is_refused(self, trial: int, reason: str) -> None:
@@ -195,13 +215,32 @@ class AnyWorld(RuleBasedStateMachine):
             assert plan.finished or plan.requeue_after is not None
             assert plan.requeue_after is None or 0 <= plan.requeue_after <= 60
 
+    @invariant()
+    def every_trial_of_the_search_is_in_one_count(self) -> None:
+        if not hasattr(self, "doing"):
+            return
+        plan, snapshot = self._plan(), self._scene.snapshot
+        search = {trial.number for trial in snapshot.trials if trial.role is Role.SEARCH}
+        search |= {each.number for each in plan.actions if isinstance(each, CreateTrial) and each.role is Role.SEARCH}
+        counts: dict[str, int] = dict(plan.status["counts"])  # type: ignore[call-overload]
+        assert counts.pop("total") == len(search)
+        assert sum(counts.values()) == len(search), counts
+        over = {each.trial for each in plan.actions if isinstance(each, RecordResult | StopRun)}
+        queued = {
+            trial.number
+            for trial in snapshot.trials
+            for run in snapshot.runs
+            if run.queued and (run.trial, run.attempt) == (trial.number, trial.attempt) and trial.result is None
+        }
+        assert counts["pending"] >= len(queued & search - over), counts
+
     def teardown(self) -> None:
         """Left alone, with all troubles gone, every study comes to its end."""
         if not hasattr(self, "doing"):
             return
         self._edit(suspend=False)
         for _ in range(400):
-            self._change(problems=())
+            self._change(problems=(), absence="")
             plan = self._plan()
             if plan.finished:
                 break
@@ -210,7 +249,7 @@ class AnyWorld(RuleBasedStateMachine):
             for run in self._runs(RunState.STOPPING):
                 self._remove(run)
             for run in self._runs(RunState.WAITING):
-                self._put(replace(run, state=RunState.RUNNING, started_at=self._now, reason=""))
+                self._put(_begun(run, self._now))
             for run in self._runs(RunState.RUNNING):
                 self.facts.append(history.RunGone(self._now, UID, run.trial, run.attempt))
                 self._put(replace(run, state=RunState.ENDED, ended_at=self._now, **self._good_end(run)))
@@ -296,6 +335,10 @@ class AnyWorld(RuleBasedStateMachine):
                 replicates=tuple(asdict(run) for run in action.replicates),
             )
         )
+
+
+def _begun(run: Run, now: float) -> Run:
+    return replace(run, state=RunState.RUNNING, started_at=now, ended_at=None, reason="")
 
 
 def _as_recorded(result: Result) -> dict[str, Any]:
