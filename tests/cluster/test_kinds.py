@@ -248,14 +248,14 @@ def test_a_kind_that_is_taken_away_stalls_its_studies_alone_until_it_is_back(
     eventually(lambda: states(plane, namespace, "steady") == ["Running"], timeout=60, what="the other one runs")
 
     uninstall(plane, JOBSETS)
-    study = wait_for_state(plane, namespace, "bereft", "Stalled", "Failed", timeout=30)
+    study = wait_for_state(plane, namespace, "bereft", "Stalled", "Failed", timeout=120)
 
     assert condition(study, "Stalled")["reason"] == "KindNotInstalled"
     assert "the cluster has no JobSet" in condition(study, "Stalled")["message"]
     assert study["status"]["counts"]["failed"] == 0
     assert states(plane, namespace, "steady") == ["Running"]
     plane.client.create("tuningstudies", a_study("meanwhile", trials=2, parallel=2), namespace)
-    wait_for_state(plane, namespace, "meanwhile", "Succeeded", timeout=30)
+    wait_for_state(plane, namespace, "meanwhile", "Succeeded")
 
     install(plane, JOBSETS)
     for job in plane.client.list("jobs", namespace, labels="jobset.sigs.k8s.io/jobset-name"):
@@ -280,6 +280,6 @@ def test_a_kind_that_is_soon_back_is_watched_again(plane: ControlPlane, namespac
     time.sleep(9.0)  # the watch has begun again without it
     install(plane, JOBSETS)
     plane.client.create("tuningstudies", a_study_of(a_jobset(), "again", trials=2), namespace)
-    study = wait_for_state(plane, namespace, "again", "Succeeded", "Failed", timeout=45)
+    study = wait_for_state(plane, namespace, "again", "Succeeded", "Failed")
     assert study["status"]["state"] == "Succeeded"
     promises_kept(plane, namespace, "before", "again")
