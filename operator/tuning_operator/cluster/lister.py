@@ -47,6 +47,8 @@ class Lister:
         """Load a kind that may not be there; whether it is."""
         try:
             await self._load_all(kind)
+            if not await self._discovered(kind):
+                return False
         except (NotFoundError, ForbiddenError) as error:
             words = {"resource": f"{kind.plural}.{kind.group}", "error": str(error)}
             level = logging.WARNING if warn else logging.DEBUG
@@ -59,6 +61,15 @@ class Lister:
         self._kinds.served.add(kind)
         self._kinds.absent.discard(kind)
         return True
+
+    async def _discovered(self, kind: Kind) -> bool:
+        """kopf watches only what discovery names; of a CRD that is just installed it does a moment after the lists."""
+        path = f"{kind.group}/{kind.version}"
+        groups = (await self._client.discover("/apis"))["groups"]
+        if path not in {version["groupVersion"] for group in groups for version in group["versions"]}:
+            return False
+        found = await self._client.discover(f"/apis/{path}")
+        return kind.plural in {resource["name"] for resource in found["resources"]}
 
     async def _load_all(self, kind: Kind) -> None:
         decode = self._kinds.decoders(served_only=False)[kind]

@@ -32,7 +32,6 @@ from tuning_operator.core.decide import decide
 from tuning_operator.core.history import told
 from tuning_operator.core.memo import Memo
 from tuning_operator.core.model import Action, CreateTrial, Event, Plan, RecordAttempt, Snapshot, StartRun, Study, Trial
-from tuning_operator.core.stalls import KIND_NOT_INSTALLED
 from tuning_operator.search.lookahead import Inputs, LookAhead
 from tuning_operator.search.suggest import Problem
 from tuning_operator.search.warmstart import Learned
@@ -118,13 +117,12 @@ class Worker:
     def kinds_changed(self, known: Known) -> None:
         """A kind is there that was not, or is there no more: what the API server refused, it may take now."""
         memory = _memory(known)
-        missing = [number for number, each in known.problems.items() if each.reason == KIND_NOT_INSTALLED]
-        for number in missing:
-            del known.problems[number]
         if memory.refusal:
             memory.tried_out_at = float("-inf")
         foreign = known.study is not None and kinds.named(known.study.spec.trial) is not None
-        if memory.refusal or missing or (foreign and not memory.finished):
+        if foreign:
+            known.problems.clear()
+        if memory.refusal or (foreign and not memory.finished):
             self._queue.add(known.key)
 
     async def run(self) -> None:
