@@ -26,9 +26,13 @@ def a_template(*limits: dict[str, Any], **pod: Any) -> dict[str, Any]:
     return {"spec": {"template": {"spec": {"containers": containers or [{"name": "c0", "image": "x"}]} | pod}}}
 
 
-def bound(resource: str, values: dict[str, Any], *, container: int = 0) -> dict[str, Any]:
+def init(count: int, **more: Any) -> dict[str, Any]:
+    return {"name": "before", "image": "x", "resources": {"limits": {GPU: count}}} | more
+
+
+def bound(resource: str, values: dict[str, Any], *, of: str = "containers/0") -> dict[str, Any]:
     """A parameter that chooses how many."""
-    to = f"/spec/template/spec/containers/{container}/resources/limits/{resource.replace('/', '~1')}"
+    to = f"/spec/template/spec/{of}/resources/limits/{resource.replace('/', '~1')}"
     return {"parameters": [LR, {"name": "n"} | values], "bind": [{"parameter": "n", "to": to}]}
 
 
@@ -54,6 +58,23 @@ CASES: dict[str, tuple[StudySpec, int]] = {
     ),
     "a parameter that is bound to something else": (
         a_spec_of(count=1, template=a_template(), **bound("cpu", {"int": {"min": 1, "max": 4}})), 1,
+    ),
+    "init containers come one after the other, before the others": (
+        a_spec_of(count=2, template=a_template(initContainers=[init(1), init(4), init(3)])), 4,
+    ),
+    "and no more of them than all others together": (
+        a_spec_of(count=2, template=a_template({}, {GPU: 3}, initContainers=[init(4)])), 5,
+    ),
+    "a sidecar stays beside all that come after it": (
+        a_spec_of(count=2, template=a_template(initContainers=[init(1), init(1, restartPolicy="Always"), init(4)])), 5,
+    ),
+    "the most that a parameter gives an init container": (
+        a_spec_of(count=1, template=a_template(), **bound(GPU, {"ordinal": [1, 4]}, of="initContainers/1")), 4,
+    ),
+    "what is shaped like nothing": (
+        a_spec_of(count=1, template={"spec": {"template": {"spec": {
+            "containers": ["x", {"resources": "none"}], "initContainers": {}, "resourceClaims": "one",
+        }}}}), 1,
     ),
     "a number that is none": (a_spec_of(count=0, template=a_template({GPU: "9" * 5000})), 0),
 }  # fmt: skip
