@@ -247,11 +247,12 @@ class Compression:
         self._point()
 
     def _calibrate(self, module: nn.Module) -> None:
-        inputs, normalize = self._data.train.inputs, self._data.normalize
+        train, normalize = self._data.train, self._data.normalize
         generator = torch.Generator().manual_seed(self._seed)
-        rows = torch.randperm(len(inputs), generator=generator)[: self._settings.quantize.calibration]
-        for some in torch.split(rows.to(inputs.device), CALIBRATION_BATCH):
-            module(inputs[some] if normalize is None else normalize(inputs[some]))
+        rows = torch.randperm(len(train), generator=generator)[: self._settings.quantize.calibration]
+        for some in torch.split(rows, CALIBRATION_BATCH):
+            inputs = train.some(some)
+            module(inputs if normalize is None else normalize(inputs))
 
 
 def _rises(epoch: int, begin: int | None, ramp: int) -> int | None:

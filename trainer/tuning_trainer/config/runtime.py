@@ -10,6 +10,8 @@ from pydantic import Field
 
 from tuning_trainer.config.base import Section
 
+HoldOn = Literal["auto", "device", "host"]
+
 
 class Runtime(Section):
     """Where and how the training runs."""
@@ -25,6 +27,12 @@ class Runtime(Section):
     channels_last: bool = False
     """For images: hold weights and images so that the channels of a pixel lie side by side, as convolutions in mixed
     precision on GPUs, and often those on CPUs, are fastest.
+    """
+    hold_data_on: HoldOn = "auto"
+    """Where images, tables, texts and sounds are held. device: on the device, all of them; host: in the memory of the
+    machine, from where a thread brings the next batches while the device works; results are the same. `auto`: on the
+    device, unless the training samples take more than half of the free memory of a GPU. Data of other kinds are always
+    on the device.
     """
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of one operation; null: OMP_NUM_THREADS, else the CPUs this process may use, at most 8."""

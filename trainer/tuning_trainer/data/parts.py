@@ -22,6 +22,7 @@ from tuning_trainer.config.graph import Graph
 from tuning_trainer.config.own import CustomData
 from tuning_trainer.config.ratings import Ratings
 from tuning_trainer.config.reduce import Reduce
+from tuning_trainer.config.runtime import HoldOn
 from tuning_trainer.config.split import TrainingSplit
 from tuning_trainer.config.text import Language, Text
 from tuning_trainer.data.folds import fold_of
@@ -39,13 +40,27 @@ RESIDENT_FLOATS = 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Samples on the device: `inputs` [N, ...] float32, uint8 or int64 tokens; `targets` [N, ...] as the task wants."""
+    """Samples: `inputs` [N, ...] float32, uint8 or int64 tokens; `targets` [N, ...] as the task wants."""
 
     inputs: Tensor
+    """On the device, or on the CPU where they are brought to the device batch by batch."""
     targets: Tensor
+    """On the device."""
+    resident: bool = True
+    """Whether the inputs are on the device."""
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def device(self) -> torch.device:
+        return self.targets.device
+
+    def some(self, rows: Tensor | slice) -> Tensor:
+        """Inputs of these rows, on the device."""
+        if isinstance(rows, Tensor):
+            rows = rows.to(self.inputs.device)
+        return self.inputs[rows].to(self.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +87,16 @@ class Prepared:
 
 
 def prepare(
-    data: settings.Data, *, final: bool, device: torch.device, pixels: bool = False, fold: int | None = None
+    data: settings.Data,
+    *,
+    final: bool,
+    device: torch.device,
+    pixels: bool = False,
+    fold: int | None = None,
+    hold_on: HoldOn = "auto",
 ) -> Prepared:
     """Reads, splits and encodes; with `pixels`, images are given as they are, to be normalised batch by batch; with
-    `fold`, the validation part is that one of `data.split.folds`.
+    `fold`, the validation part is that one of `data.split.folds`. `hold_on` says where the samples are held.
 
     Raises `SettingError` for data that is missing, damaged or too small.
     """
@@ -111,7 +132,7 @@ def prepare(
     _check_classes(source, rows)
     encoding = source.learn(rows)
     task = _task(source, rows)
-    place = _Placement(encoding, task, device, early=False if pixels else None)
+    place = _Placement(encoding, task, device, early=False if pixels else None, hold_on=hold_on)
 
     def test() -> Part:
         if separate_test is not None:
@@ -217,17 +238,17 @@ def _counts(source: Source, rows: Rows) -> tuple[int, ...]:
 class _Placement:
     """Puts encoded samples on the device, as ready floats if they are small and as bytes if they are not."""
 
-    def __init__(self, encoding: Encoding, task: Task, device: torch.device, *, early: bool | None) -> None:
+    def __init__(
+        self, encoding: Encoding, task: Task, device: torch.device, *, early: bool | None, hold_on: HoldOn
+    ) -> None:
         """`early`: whether images are placed as ready floats; None: if they are small."""
         self._task = task
         self._device = device
-        self._normalization = None
         self._early = early
-        if encoding.normalization is not None:
-            self._normalization = (
-                torch.from_numpy(encoding.normalization.mean).to(device),
-                torch.from_numpy(encoding.normalization.scale).to(device),
-            )
+        self._hold_on = hold_on
+        self._home: torch.device | None = None
+        """Where inputs are held; decided with the first part, that of training, for all."""
+        self._normalization = encoding.normalization
 
     def part(self, samples: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Part:
         if samples.dtype.kind == "f" and not np.isfinite(samples).all():
@@ -236,29 +257,42 @@ class _Placement:
                 f"{len(bad)} of {len(samples)} samples of a part hold numbers that are not finite, first that in place "
                 f"{bad[0]}; repair them, fill them, or leave them out"
             )
-        inputs = torch.from_numpy(np.ascontiguousarray(samples)).to(self._device)
-        if self._normalization is not None:
-            if self._early is None:  # the training part comes first and decides for all
-                self._early = inputs.numel() * 4 <= RESIDENT_FLOATS or inputs.is_floating_point()
-            if self._early:
-                inputs = self._normalize(inputs)
+        inputs = torch.from_numpy(np.ascontiguousarray(samples))
+        if self._early is None:
+            self._early = inputs.numel() * 4 <= RESIDENT_FLOATS or inputs.is_floating_point()
+        early = self._normalization is not None and self._early
+        if self._home is None:
+            self._home = home_of(inputs.numel() * (4 if early else inputs.element_size()), self._hold_on, self._device)
+        inputs = inputs.to(self._home)
+        if early:
+            inputs = self._normalizer(self._home)(inputs)
         if isinstance(self._task, Classification):
             wanted = torch.from_numpy(targets.astype(np.int64))
         elif isinstance(self._task, Regression):
             wanted = torch.from_numpy(((targets - self._task.mean) / self._task.scale).astype(np.float32))
         else:
             wanted = torch.from_numpy(targets.astype(np.float32) if targets.dtype == np.float64 else targets)
-        return Part(inputs, wanted.to(self._device))
+        return Part(inputs, wanted.to(self._device), resident=self._home == self._device and self._hold_on != "host")
 
     @property
     def normalize(self) -> Callable[[Tensor], Tensor] | None:
         """What is left for each batch; known once the training part is placed."""
-        return self._normalize if self._normalization is not None and not self._early else None
+        return self._normalizer(self._device) if self._normalization is not None and not self._early else None
 
-    def _normalize(self, inputs: Tensor) -> Tensor:
+    def _normalizer(self, device: torch.device) -> Callable[[Tensor], Tensor]:
         assert self._normalization is not None
-        mean, scale = self._normalization
-        return (inputs.to(torch.float32) - mean) * scale
+        mean = torch.from_numpy(self._normalization.mean).to(device)
+        scale = torch.from_numpy(self._normalization.scale).to(device)
+        return lambda inputs: (inputs.to(torch.float32) - mean) * scale
+
+
+def home_of(size: int, hold_on: HoldOn, device: torch.device) -> torch.device:
+    """Where training inputs of `size` bytes are held: on a GPU as long as they leave half of what is free there."""
+    if device.type != "cuda" or hold_on == "device":
+        return device
+    if hold_on == "auto" and size <= torch.cuda.mem_get_info(device)[0] // 2:
+        return device
+    return torch.device("cpu")
 
 
 __all__ = ["Part", "Parts", "Prepared", "prepare"]

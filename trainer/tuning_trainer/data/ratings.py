@@ -189,7 +189,8 @@ class _Choices:
                 chosen.setdefault(user, []).append(item)
         if not chosen:
             raise SettingError("data.split: no user of the held-out ratings is known from training; hold out fewer")
-        return Part(*(torch.from_numpy(table).to(device) for table in _filled(chosen)))
+        inputs, targets = (torch.from_numpy(table).to(device) for table in _filled(chosen))
+        return Part(inputs, targets)
 
 
 def _filled(chosen: dict[int, list[int]]) -> Sequence[npt.NDArray[np.int64]]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tuning_trainer.data.parts import Part
+from tuning_trainer.engine.feed import feed
 from tuning_trainer.engine.world import World
 
 GATHER_BYTES = 256 * 2**20
@@ -49,9 +50,15 @@ class Batches:
     def epoch(self, epoch: int) -> Callable[[int], tuple[Tensor, Tensor]]:
         """The batches of `epoch` (from 0) by position: position -> inputs [B, ...] and targets [B] of this
         process."""
+        fetch: Callable[[int], tuple[Tensor, Tensor]]
         inputs, targets = self._part.inputs, self._part.targets
-        if len(self.sizes) == 1 and self._world.size == 1:
-            fetch: Callable[[int], tuple[Tensor, Tensor]] = lambda position: (inputs, targets)  # noqa: E731
+        whole = len(self.sizes) == 1 and self._world.size == 1
+        if not self._part.resident:
+            count = len(self._part)
+            order = torch.arange(count) if whole else permutation(count, seed=self._seed, epoch=epoch)
+            fetch = feed(self._part, [self._own(rows) for rows in torch.split(order, self.sizes)])
+        elif whole:
+            fetch = lambda position: (inputs, targets)  # noqa: E731
         else:
             order = permutation(len(self._part), seed=self._seed, epoch=epoch).to(inputs.device)
             if inputs.numel() * inputs.element_size() <= GATHER_BYTES and self._world.size == 1:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
 from tuning_trainer.data.parts import Part, Prepared
+from tuning_trainer.engine.feed import feed
 from tuning_trainer.optim.average import Average
 from tuning_trainer.optim.loss import LossFunction
 from tuning_trainer.optim.schedule_free import ScheduleFree
@@ -43,7 +44,9 @@ class Evaluator:
         """Metrics of `part`, in evaluation mode and without gradients; the model's mode is restored."""
         meter = self._data.task.meter(self._loss)
         size = self._size(part.inputs)
-        for outputs, targets in zip(self._outputs(part.inputs, size), torch.split(part.targets, size), strict=True):
+        for outputs, targets in zip(
+            self._outputs(self._batches(part, size)), torch.split(part.targets, size), strict=True
+        ):
             meter.add(outputs, targets)
         return {f"{prefix}_{name}": value for name, value in meter.values().items()}
 
@@ -51,16 +54,23 @@ class Evaluator:
         """The same evaluation of another model, as it is."""
         return Evaluator(module, module=module, data=self._data, loss=self._loss, autocast=self._autocast)
 
-    def predict(self, inputs: Tensor) -> Tensor:
-        """Outputs of the model for all `inputs`, float32 [N, ...]."""
-        return torch.cat(list(self._outputs(inputs, self._size(inputs))))
+    def predict(self, part: Part) -> Tensor:
+        """Outputs of the model for all inputs of `part`, float32 [N, ...]."""
+        return torch.cat(list(self._outputs(self._batches(part, self._size(part.inputs)))))
 
-    def _outputs(self, inputs: Tensor, size: int) -> Iterator[Tensor]:
+    def _batches(self, part: Part, size: int) -> Iterable[Tensor]:
+        if part.resident:
+            return torch.split(part.inputs, size)
+        rows = torch.split(torch.arange(len(part)), size)
+        fetch = feed(part, rows)
+        return (fetch(position)[0] for position in range(len(rows)))
+
+    def _outputs(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
         training = self._module.training
         self._module.eval()
         try:
             with torch.no_grad(), self._averaged():
-                for batch in torch.split(inputs, size):
+                for batch in batches:
                     with self._autocast():
                         outputs = self._model(self._ready(batch))
                     yield outputs.float()

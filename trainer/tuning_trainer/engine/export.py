@@ -106,7 +106,7 @@ class Export:
     def _samples(self) -> Tensor:
         """Validation samples; a final run has them at the end of its training part."""
         part = self._data.validation or self._data.train
-        samples = part.inputs[-SAMPLES:]
+        samples = part.some(slice(-SAMPLES, None))
         return samples if self._data.normalize is None else self._data.normalize(samples)
 
     def _record(self, files: dict[str, str]) -> None:

@@ -28,7 +28,14 @@ def run(config: TrainerConfig, session: Session) -> int:
         torch.manual_seed(config.seed)
         final, pixels = session.environment.role == "Final", augment.wants_pixels(config.augment)
         data, *others = [
-            prepare(config.data, final=final, device=device, pixels=pixels, fold=fold)
+            prepare(
+                config.data,
+                final=final,
+                device=device,
+                pixels=pixels,
+                fold=fold,
+                hold_on=config.runtime.hold_data_on,
+            )
             for fold in wanted_folds(config.data, final=final)
         ]
         trial = Trial(config, session, data=data, others=others, device=device, world=joined.world)

@@ -93,6 +93,6 @@ class Delivery:
         """See `Evaluator`."""
         return self._evaluator.of(self._deliver())(part, prefix)
 
-    def predict(self, inputs: Tensor) -> Tensor:
+    def predict(self, part: Part) -> Tensor:
         """See `Evaluator`."""
-        return self._evaluator.of(self._deliver()).predict(inputs)
+        return self._evaluator.of(self._deliver()).predict(part)

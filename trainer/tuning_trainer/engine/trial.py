@@ -221,7 +221,7 @@ class Trial:
         """Leaves the curves of an evaluation, over all folds."""
         if self._config.export.evaluation == "never" or not has_curves(self._data.task):
             return
-        judged = [(t.data.task, t.evaluate.predict(part.inputs), part.targets) for t, part in parts]
+        judged = [(t.data.task, t.evaluate.predict(part), part.targets) for t, part in parts]
         if not self._world.main:
             return
         for artifact, path in write_evaluation(self._session.checkpoint_dir(), part=name, judged=judged).items():

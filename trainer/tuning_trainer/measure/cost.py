@@ -66,7 +66,7 @@ def cost(delivered: nn.Module, floats: nn.Module, *, what: Wanted, data: Prepare
 
     Batches are samples of `part`, again and again where it has too few.
     """
-    device = part.inputs.device
+    device = part.device
     values: dict[str, float] = {}
     modes = [(module, module.training) for module in (delivered, floats)]
     for module, _ in modes:
@@ -90,6 +90,5 @@ def cost(delivered: nn.Module, floats: nn.Module, *, what: Wanted, data: Prepare
 
 def batch_of(part: Part, count: int, data: Prepared) -> Tensor:
     """`count` samples, ready for the model."""
-    rows = torch.arange(count, device=part.inputs.device) % len(part.inputs)
-    inputs = part.inputs[rows]
+    inputs = part.some(torch.arange(count) % len(part))
     return inputs if data.normalize is None else data.normalize(inputs)

@@ -44,8 +44,8 @@ class PoissonBatches:
         """The batches of `epoch` (from 0) by position."""
 
         def fetch(position: int) -> tuple[Tensor, Tensor]:
-            rows = self._drawn(epoch, position).to(self._part.inputs.device)
-            inputs, targets = self._part.inputs[rows], self._part.targets[rows]
+            rows = self._drawn(epoch, position).to(self._part.device)
+            inputs, targets = self._part.some(rows), self._part.targets[rows]
             if self._change is not None and len(rows):
                 inputs, targets = self._change(inputs, targets)
             return (inputs if self._normalize is None else self._normalize(inputs)), targets
