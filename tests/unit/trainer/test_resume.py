@@ -17,6 +17,8 @@ import torch
 import tuning_trainer
 from tests.unit.trainer.builders import a_config, a_session, ran
 from tuning_trainer.config import TrainerConfig
+from tuning_trainer.engine import evaluate
+from tuning_trainer.engine.failures import CutShortError
 from tuning_trial import Report
 from tuning_trial.environment import Objective
 
@@ -63,6 +65,44 @@ def test_stopped_anywhere(tmp_path: Path, parameters: dict[str, Any], questions:
     assert attempts > 1
     assert_same(tmp_path / "whole", tmp_path / "pieces")
     assert report == session.snapshot()
+
+
+@pytest.mark.parametrize("questions", [7, 8, 9, 11])
+def test_stopped_while_it_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, questions: int) -> None:
+    """No evaluation counts twice against patience or the schedule, and none is left out."""
+    monkeypatch.setattr(evaluate, "BATCH_VALUES", 20)
+    owed = []
+
+    def cut_short(evaluator: evaluate.Evaluator, *_: Any) -> dict[str, float]:
+        try:
+            return judge(evaluator, *_)
+        except CutShortError:
+            owed.append(evaluator)
+            raise
+
+    judge = evaluate.Evaluator.__call__
+    monkeypatch.setattr(evaluate.Evaluator, "__call__", cut_short)
+    config = a_config(epochs=6, batch_size=32, patience=3, schedule="plateau", wait=1, lr=1e-6)
+    code, session = ran(config, a_session(tmp_path / "whole", objectives=OBJECTIVES))
+    assert code == 0
+    attempts, report = train_in_pieces(config, tmp_path / "pieces", questions=questions)
+    assert attempts > 1
+    assert owed
+    assert_same(tmp_path / "whole", tmp_path / "pieces")
+    assert report == session.snapshot()
+
+
+def test_the_test_part_is_evaluated_again_where_that_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "BATCH_VALUES", 8)
+    config = a_config(epochs=1, batch_size="full")
+    code, session = ran(config, a_session(tmp_path / "pieces", stop_after=4, role="Final"))
+    assert (code, session.snapshot().done) == (143, False)
+    code, session = ran(config, a_session(tmp_path / "pieces", role="Final"))
+    assert code == 0
+    whole = ran(config, a_session(tmp_path / "whole", role="Final"))[1]
+    assert session.snapshot().final == whole.snapshot().final
 
 
 def test_more_epochs_go_on_from_fewer(tmp_path: Path) -> None:

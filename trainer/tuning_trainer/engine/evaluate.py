@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tuning_trainer.data.parts import Part, Prepared
+from tuning_trainer.engine.failures import CutShortError
 from tuning_trainer.engine.feed import feed
 from tuning_trainer.optim.average import Average
 from tuning_trainer.optim.loss import LossFunction
@@ -31,17 +32,21 @@ class Evaluator:
         loss: LossFunction,
         autocast: Callable[[], AbstractContextManager[object]],
         average: Average | ScheduleFree | None = None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """With an `average`, that is what is evaluated."""
+        """With an `average`, that is what is evaluated. `stopped` is asked before each batch whether to end early."""
         self._model = model
         self._module = module
         self._data = data
         self._loss = loss
         self._autocast = autocast
+        self._stopped = stopped
         self._averaged = contextlib.nullcontext if average is None else average.in_place
 
     def __call__(self, part: Part, prefix: str) -> dict[str, float]:
-        """Metrics of `part`, in evaluation mode and without gradients; the model's mode is restored."""
+        """Metrics of `part`, in evaluation mode and without gradients; the model's mode is restored. Raises
+        `CutShortError` when asked to stop.
+        """
         meter = self._data.task.meter(self._loss)
         size = self._size(part.inputs)
         for outputs, targets in zip(
@@ -52,7 +57,9 @@ class Evaluator:
 
     def of(self, module: nn.Module) -> Evaluator:
         """The same evaluation of another model, as it is."""
-        return Evaluator(module, module=module, data=self._data, loss=self._loss, autocast=self._autocast)
+        return Evaluator(
+            module, module=module, data=self._data, loss=self._loss, autocast=self._autocast, stopped=self._stopped
+        )
 
     def predict(self, part: Part) -> Tensor:
         """Outputs of the model for all inputs of `part`, float32 [N, ...]."""
@@ -71,6 +78,8 @@ class Evaluator:
         try:
             with torch.no_grad(), self._averaged():
                 for batch in batches:
+                    if self._stopped():
+                        raise CutShortError
                     with self._autocast():
                         outputs = self._model(self._ready(batch))
                     yield outputs.float()

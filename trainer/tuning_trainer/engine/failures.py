@@ -25,3 +25,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and any(word in text for word in _WORDS)
+
+
+class CutShortError(Exception):
+    """The trial is to stop, and an evaluation was under way; nothing came of that."""

@@ -93,9 +93,12 @@ def build(
     device: torch.device,
     plateau: Plateau | None,
     should_stop: Callable[[], bool],
+    stopped: Callable[[], bool] = lambda: False,
     world: World | None = None,
 ) -> Training:
-    """Raises `SettingError` when settings do not fit the data or each other."""
+    """`should_stop` is asked after each step, `stopped` before each batch of an evaluation. Raises `SettingError` when
+    settings do not fit the data or each other.
+    """
     loss = data.task.loss(config.loss)
     module = models.build(config.model, layout=data.layout, outputs=data.task.outputs).to(device)
     held.fill(module, data.tables)
@@ -128,6 +131,7 @@ def build(
             loss=loss,
             autocast=autocast(config.runtime, device),
             average=loop.average,
+            stopped=stop_question(shared.world, stopped),
         )
         return Training(module, loop, evaluate, data, parallel=shared)
 
@@ -147,7 +151,9 @@ def build(
         )
 
     staged = Staged(make, compression, _teaching(config, compression, data=data, device=device, stop=should_stop))
-    plain = Evaluator(module, module=module, data=data, loss=loss, autocast=autocast(config.runtime, device))
+    plain = Evaluator(
+        module, module=module, data=data, loss=loss, autocast=autocast(config.runtime, device), stopped=stopped
+    )
     made = Training(module, staged, plain, data, compression)
     return replace(made, evaluate=Delivery(plain, made.delivered))
 

@@ -21,7 +21,7 @@ from tuning_trainer.engine import together, training
 from tuning_trainer.engine.best import Best
 from tuning_trainer.engine.checkpoint import Checkpoints, identity_of
 from tuning_trainer.engine.export import Export
-from tuning_trainer.engine.failures import DivergedError, ExportError, StoppedError
+from tuning_trainer.engine.failures import CutShortError, DivergedError, ExportError, StoppedError
 from tuning_trainer.engine.folds import Folds, random_of, validate
 from tuning_trainer.engine.keeping import Keeper
 from tuning_trainer.engine.parallel import Parallel
@@ -77,6 +77,7 @@ class Trial:
                     device=device,
                     plateau=self._plateau,
                     should_stop=session.should_stop,
+                    stopped=session.stop.requested,
                     world=self._world,
                 )
             )
@@ -107,6 +108,8 @@ class Trial:
         self._saved_at = time.monotonic()
         self._saved_step: int | None = None
         self._ended_early = False
+        self._owed = False
+        """The evaluation of the last epoch was cut short."""
         self._exports = data.validation is None or config.export.always
         if self._exports and others:
             raise SettingError("export.always is true, but data.split.folds trains several models; use one of the two")
@@ -133,6 +136,7 @@ class Trial:
         self._session.restore(state["report"])
         self._train_loss = state["train_loss"]
         self._ended_early = state["ended_early"]
+        self._owed = state.get("owed", False)
         self._saved_step = self.loop.steps
         print(f"tuning_trainer: goes on after epoch {self.loop.progress.epoch}", file=sys.stderr, flush=True)
 
@@ -157,15 +161,16 @@ class Trial:
         """
         progress, epochs = self.loop.progress, self._config.train.epochs
         budget = self._session.budget() or epochs
-        if progress.epoch >= min(epochs, budget) or self._ended_early:
+        if not self._owed and (progress.epoch >= min(epochs, budget) or self._ended_early):
             self._report()
             if progress.epoch < epochs and not self._ended_early:
                 self._stop()
-        while progress.epoch < epochs and not self._ended_early:
-            mean = self.loop.epoch()
-            if mean is None:
-                self._stop()
-            self._train_loss = mean
+        while (progress.epoch < epochs or self._owed) and not self._ended_early:
+            if not self._owed:
+                mean = self.loop.epoch()
+                if mean is None:
+                    self._stop()
+                self._train_loss = mean
             rung, spent = progress.epoch in self._rungs, self._private is not None and self._private.exhausted()
             if rung or spent or progress.epoch == epochs or progress.epoch % self._config.train.evaluate_every == 0:
                 metrics = self._report()
@@ -192,6 +197,8 @@ class Trial:
         self._save()
         try:
             self._deliver()
+        except CutShortError:
+            self._stop()
         except OSError as error:
             raise ExportError(f"the model could not be written: {error}") from error
 
@@ -253,7 +260,13 @@ class Trial:
     def _report(self) -> dict[str, float]:
         metrics = self._trained()
         if self._data.validation is not None:
-            metrics |= validate(self._trainings)
+            try:
+                metrics |= validate(self._trainings)
+            except CutShortError:
+                self._owed = True
+                self._stop()
+            if self._owed:
+                self._owed, self._saved_step = False, None  # the newest checkpoint still says that it is owed
             if self.loop.progress.epoch in (*self._rungs, self._config.train.epochs):
                 metrics |= self._cost(self._data.validation)
         metrics = self._world.from_main(metrics)
@@ -292,6 +305,7 @@ class Trial:
             "report": self._session.state(),
             "train_loss": self._train_loss,
             "ended_early": self._ended_early,
+            "owed": self._owed,
         }
         if self._plateau is not None:
             state["plateau"] = self._plateau.state()
