@@ -30,7 +30,8 @@ from sklearn.svm import SVC
 
 from tests.samples import linked, rated, spoken
 from tuning_trainer.config import resolve
-from tuning_trainer.data.parts import Part, Prepared, prepare
+from tuning_trainer.data.parts import prepare
+from tuning_trainer.data.prepared import Part, Prepared
 from tuning_trainer.engine.run import run
 from tuning_trial import Environment, Session
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
-from tuning_trainer.data.parts import Part
+from tuning_trainer.data.prepared import Part
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 MakeOptimizer = Callable[[nn.Module], Optimizer]

@@ -29,7 +29,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from tests.bench.trainer_step import whole
 from tuning_trainer import models
 from tuning_trainer.config import TrainerConfig, resolve
-from tuning_trainer.data.parts import Part, Prepared, prepare
+from tuning_trainer.data.parts import prepare
+from tuning_trainer.data.prepared import Part, Prepared
 from tuning_trainer.engine.trial import Trial
 from tuning_trial import Environment, Session
 

@@ -33,7 +33,8 @@ from tests.bench import rivals
 from tests.unit.trainer.texts import documentation
 from tuning_trainer import models
 from tuning_trainer.config import TrainerConfig, resolve
-from tuning_trainer.data.parts import Prepared, prepare
+from tuning_trainer.data.parts import prepare
+from tuning_trainer.data.prepared import Prepared
 from tuning_trainer.engine.trial import Trial
 from tuning_trial import Environment, Session
 

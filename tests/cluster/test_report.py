@@ -15,7 +15,8 @@ from tests.cluster.operated import operated_plane, trials
 from tests.operator_process import OperatorProcess, a_study, wait_for_state
 from tests.testcluster.control_plane import ControlPlane
 from tests.testcluster.fakenode import FakeNode
-from tuning_operator.cli.main import BAD_INPUT, SUCCEEDED, main
+from tuning_operator.cli.exits import BAD_INPUT, SUCCEEDED
+from tuning_operator.cli.main import main
 
 
 @pytest.fixture(scope="module")

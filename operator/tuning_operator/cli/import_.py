@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tuning_operator.cli.main import BAD_INPUT, SUCCEEDED
+from tuning_operator.cli.exits import BAD_INPUT, SUCCEEDED
 from tuning_operator.local.optuna_storage import OptunaResults, StorageError, read_optuna
 from tuning_operator.search.sources import Earlier
 from tuning_operator.search.types import Observation

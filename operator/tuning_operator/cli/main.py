@@ -5,12 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-SUCCEEDED, FAILED, BAD_INPUT, SUSPENDED, INTERRUPTED = 0, 1, 2, 3, 130
-
-EXIT_CODES = """\
-exit codes: 0 succeeded, 1 the study failed, 2 bad input (nothing was started), 3 the study is suspended,
-130 interrupted (the same command goes on where it stopped)
-"""
+from tuning_operator.cli.exits import BAD_INPUT, EXIT_CODES, SUCCEEDED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from tuning_operator.api.study import StudySpec
 from tuning_operator.cli import summary
+from tuning_operator.cli.exits import BAD_INPUT, FAILED, INTERRUPTED, SUCCEEDED, SUSPENDED
 from tuning_operator.cli.lines import LinesDisplay
-from tuning_operator.cli.main import BAD_INPUT, FAILED, INTERRUPTED, SUCCEEDED, SUSPENDED
 from tuning_operator.cli.study_file import BadStudyError, Rereader, StudyFile, read
 from tuning_operator.local.command import not_done_here
 from tuning_operator.local.ledger import Ledger, LedgerError

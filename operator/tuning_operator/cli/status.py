@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from tuning_operator.cli import summary, words
-from tuning_operator.cli.main import BAD_INPUT, SUCCEEDED
+from tuning_operator.cli.exits import BAD_INPUT, SUCCEEDED
 from tuning_operator.cli.places import ledgers
 from tuning_operator.core.model import Trial
 from tuning_operator.local.ledger import Ledger, LedgerError

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tuning_operator.cli.cluster_study import name_of
-from tuning_operator.cli.main import BAD_INPUT, main
+from tuning_operator.cli.exits import BAD_INPUT
+from tuning_operator.cli.main import main
 
 
 @pytest.mark.parametrize(

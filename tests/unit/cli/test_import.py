@@ -8,7 +8,8 @@ import optuna
 import pytest
 import yaml
 
-from tuning_operator.cli.main import BAD_INPUT, SUCCEEDED, main
+from tuning_operator.cli.exits import BAD_INPUT, SUCCEEDED
+from tuning_operator.cli.main import main
 from tuning_operator.search.sources import table_source
 
 SPACE = {

@@ -1,6 +1,7 @@
 import pytest
 
-from tuning_operator.cli.main import BAD_INPUT, EXIT_CODES, main, parser
+from tuning_operator.cli.exits import BAD_INPUT, EXIT_CODES
+from tuning_operator.cli.main import main, parser
 
 
 def test_the_exit_codes_are_documented(capsys: pytest.CaptureFixture[str]) -> None:

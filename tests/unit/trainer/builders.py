@@ -10,7 +10,8 @@ import torch
 
 from tuning_trainer import augment
 from tuning_trainer.config import TrainerConfig, resolve
-from tuning_trainer.data.parts import Prepared, prepare
+from tuning_trainer.data.parts import prepare
+from tuning_trainer.data.prepared import Prepared
 from tuning_trainer.engine.run import run
 from tuning_trainer.engine.trial import Trial
 from tuning_trial import Environment, Session

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuning_trainer.data.parts import Part
+from tuning_trainer.data.prepared import Part
 from tuning_trainer.engine import batches as module
 from tuning_trainer.engine.batches import Batches, batch_sizes
 

@@ -11,7 +11,7 @@ import torch
 
 from tests.unit.trainer.builders import a_config, a_final, a_session, ran
 from tuning_trainer.config import TrainerConfig
-from tuning_trainer.data.parts import Part
+from tuning_trainer.data.prepared import Part
 from tuning_trainer.engine import feed as module
 from tuning_trainer.engine.batches import Batches
 from tuning_trainer.engine.feed import AHEAD, feed

@@ -11,7 +11,7 @@ import torch
 from tests.unit.trainer.builders import CPU, a_config, a_session, ran, the_data
 from tests.unit.trainer.test_sets import write_mnist
 from tuning_trainer.config import SettingError
-from tuning_trainer.data import parts
+from tuning_trainer.data import parts, placement
 from tuning_trainer.data.source import Encoding, Images, Numbers, Rows
 from tuning_trainer.tasks.regression import Regression
 
@@ -95,7 +95,7 @@ def test_large_images_stay_bytes_and_give_the_same_numbers(monkeypatch: pytest.M
     config = a_config(data="digits", model="lenet", epochs=1)
     ready = the_data(config)
     plain = ran(config)[1].snapshot()
-    monkeypatch.setattr(parts, "RESIDENT_FLOATS", 0)
+    monkeypatch.setattr(placement, "RESIDENT_FLOATS", 0)
     held = the_data(config)
     assert (ready.normalize, ready.train.inputs.dtype) == (None, torch.float32)
     assert held.train.inputs.dtype == torch.uint8

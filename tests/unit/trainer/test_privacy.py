@@ -13,7 +13,7 @@ import torch
 
 from tests.unit.trainer.builders import a_config, a_final, a_session, a_trial, ran, the_data
 from tuning_trainer.config import SettingError, TrainerConfig
-from tuning_trainer.data.parts import Part
+from tuning_trainer.data.prepared import Part
 from tuning_trainer.privacy.batches import PoissonBatches
 
 ALPHAS = [1 + x / 10 for x in range(1, 100)] + list(range(12, 64))

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from tuning_trainer.config import data as settings
-from tuning_trainer.data.parts import Part
+from tuning_trainer.data.prepared import Part
 
 
 def hash_of_samples(part: Part) -> str:

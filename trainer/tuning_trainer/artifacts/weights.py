@@ -12,7 +12,7 @@ from torch import nn
 
 from tuning_trainer.artifacts.store import write, write_text
 from tuning_trainer.config import TrainerConfig
-from tuning_trainer.data.parts import Prepared
+from tuning_trainer.data.prepared import Prepared
 from tuning_trainer.encryption.key import Key
 
 WEIGHTS: Final = "model.pt"

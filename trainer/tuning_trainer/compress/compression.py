@@ -23,7 +23,7 @@ from tuning_trainer.compress.plan import cubic, plan
 from tuning_trainer.config import TrainerConfig
 from tuning_trainer.config.compress import NoTeacher, SavedTeacher, SelfTeacher, TrainedTeacher
 from tuning_trainer.config.errors import SettingError
-from tuning_trainer.data.parts import Prepared
+from tuning_trainer.data.prepared import Prepared
 from tuning_trainer.models import held
 from tuning_trainer.optim.loss import LossFunction
 from tuning_trainer.optim.weighted import WeightedMean

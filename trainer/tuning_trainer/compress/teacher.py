@@ -19,7 +19,7 @@ from tuning_trainer.artifacts.weights import CONFIG, WEIGHTS
 from tuning_trainer.compress.channels import fit
 from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.model import Model
-from tuning_trainer.data.parts import Prepared
+from tuning_trainer.data.prepared import Prepared
 from tuning_trainer.encryption.key import Key
 from tuning_trainer.encryption.stream import ENDING
 from tuning_trainer.engine import checkpoint

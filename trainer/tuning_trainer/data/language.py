@@ -18,7 +18,7 @@ from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.text import Language as Settings
 from tuning_trainer.data import vocabulary
 from tuning_trainer.data.layout import Layout
-from tuning_trainer.data.parts import Part, Prepared
+from tuning_trainer.data.prepared import Part, Prepared
 from tuning_trainer.data.split import check_shares
 from tuning_trainer.optim.loss import IGNORED
 from tuning_trainer.tasks.language import Language

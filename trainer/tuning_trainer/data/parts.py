@@ -6,14 +6,12 @@ for, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from tuning_trainer.config import data as settings
 from tuning_trainer.config.errors import SettingError
@@ -28,62 +26,13 @@ from tuning_trainer.config.text import Language, Text
 from tuning_trainer.data.folds import fold_of
 from tuning_trainer.data.layout import Layout
 from tuning_trainer.data.own import HasTask
+from tuning_trainer.data.placement import Placement
+from tuning_trainer.data.prepared import Part, Prepared
 from tuning_trainer.data.source import Encoding, Rows, Source
-from tuning_trainer.data.split import Divided, Parts, split
+from tuning_trainer.data.split import Divided, split
 from tuning_trainer.tasks.classification import Classification
 from tuning_trainer.tasks.regression import Regression
 from tuning_trainer.tasks.task import Task
-
-RESIDENT_FLOATS = 256 * 2**20
-"""Bytes up to which images are held as ready floats; larger sets are held as bytes and normalised batch by batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Samples: `inputs` [N, ...] float32, uint8 or int64 tokens; `targets` [N, ...] as the task wants."""
-
-    inputs: Tensor
-    """On the device, or on the CPU where they are brought to the device batch by batch."""
-    targets: Tensor
-    """On the device."""
-    resident: bool = True
-    """Whether the inputs are on the device."""
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    @property
-    def device(self) -> torch.device:
-        return self.targets.device
-
-    def some(self, rows: Tensor | slice) -> Tensor:
-        """Inputs of these rows, on the device."""
-        if isinstance(rows, Tensor):
-            rows = rows.to(self.inputs.device)
-        return self.inputs[rows].to(self.device)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """The data of one trial on its device."""
-
-    train: Part
-    validation: Part | None
-    """None in role Final."""
-    test: Callable[[], Part]
-    """Reads and encodes the test part; nothing of it is touched before. Raises `SettingError` when there is none."""
-    task: Task
-    """What the model is trained for."""
-    layout: Layout
-    """What one sample is."""
-    normalize: Callable[[Tensor], Tensor] | None
-    """What each batch of inputs needs before the model; None when the inputs are ready."""
-    description: dict[str, Any]
-    """Encoding and task as JSON values, to be kept with the exported weights."""
-    tables: Mapping[str, Tensor] = field(default_factory=dict)
-    """What the model holds of the data besides its weights; see `Layout.tables`."""
-    draw: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
-    """What is drawn anew for each training batch, such as items that a user did not choose; None for nothing."""
 
 
 def prepare(
@@ -132,7 +81,7 @@ def prepare(
     _check_classes(source, rows)
     encoding = source.learn(rows)
     task = _task(source, rows)
-    place = _Placement(encoding, task, device, early=False if pixels else None, hold_on=hold_on)
+    place = Placement(encoding, task, device, early=False if pixels else None, hold_on=hold_on)
 
     def test() -> Part:
         if separate_test is not None:
@@ -233,66 +182,3 @@ def _task(source: Source, rows: Rows) -> Task:
 
 def _counts(source: Source, rows: Rows) -> tuple[int, ...]:
     return tuple(np.bincount(source.targets[rows], minlength=len(source.classes or ())).tolist())
-
-
-class _Placement:
-    """Puts encoded samples on the device, as ready floats if they are small and as bytes if they are not."""
-
-    def __init__(
-        self, encoding: Encoding, task: Task, device: torch.device, *, early: bool | None, hold_on: HoldOn
-    ) -> None:
-        """`early`: whether images are placed as ready floats; None: if they are small."""
-        self._task = task
-        self._device = device
-        self._early = early
-        self._hold_on = hold_on
-        self._home: torch.device | None = None
-        """Where inputs are held; decided with the first part, that of training, for all."""
-        self._normalization = encoding.normalization
-
-    def part(self, samples: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Part:
-        if samples.dtype.kind == "f" and not np.isfinite(samples).all():
-            bad = np.flatnonzero(~np.isfinite(samples.reshape(len(samples), -1)).all(axis=1))
-            raise SettingError(
-                f"{len(bad)} of {len(samples)} samples of a part hold numbers that are not finite, first that in place "
-                f"{bad[0]}; repair them, fill them, or leave them out"
-            )
-        inputs = torch.from_numpy(np.ascontiguousarray(samples))
-        if self._early is None:
-            self._early = inputs.numel() * 4 <= RESIDENT_FLOATS or inputs.is_floating_point()
-        early = self._normalization is not None and self._early
-        if self._home is None:
-            self._home = home_of(inputs.numel() * (4 if early else inputs.element_size()), self._hold_on, self._device)
-        inputs = inputs.to(self._home)
-        if early:
-            inputs = self._normalizer(self._home)(inputs)
-        if isinstance(self._task, Classification):
-            wanted = torch.from_numpy(targets.astype(np.int64))
-        elif isinstance(self._task, Regression):
-            wanted = torch.from_numpy(((targets - self._task.mean) / self._task.scale).astype(np.float32))
-        else:
-            wanted = torch.from_numpy(targets.astype(np.float32) if targets.dtype == np.float64 else targets)
-        return Part(inputs, wanted.to(self._device), resident=self._home == self._device and self._hold_on != "host")
-
-    @property
-    def normalize(self) -> Callable[[Tensor], Tensor] | None:
-        """What is left for each batch; known once the training part is placed."""
-        return self._normalizer(self._device) if self._normalization is not None and not self._early else None
-
-    def _normalizer(self, device: torch.device) -> Callable[[Tensor], Tensor]:
-        assert self._normalization is not None
-        mean = torch.from_numpy(self._normalization.mean).to(device)
-        scale = torch.from_numpy(self._normalization.scale).to(device)
-        return lambda inputs: (inputs.to(torch.float32) - mean) * scale
-
-
-def home_of(size: int, hold_on: HoldOn, device: torch.device) -> torch.device:
-    """Where training inputs of `size` bytes are held: on a GPU as long as they leave half of what is free there."""
-    if device.type != "cuda" or hold_on == "device":
-        return device
-    if hold_on == "auto" and size <= torch.cuda.mem_get_info(device)[0] // 2:
-        return device
-    return torch.device("cpu")
-
-
-__all__ = ["Part", "Parts", "Prepared", "prepare"]

@@ -16,7 +16,7 @@ from torch import Tensor
 from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.ratings import Ratings
 from tuning_trainer.data.layout import Layout
-from tuning_trainer.data.parts import Part, Prepared
+from tuning_trainer.data.prepared import Part, Prepared
 from tuning_trainer.data.ratings_files import Features, Lines, read_features, read_ratings
 from tuning_trainer.data.ratings_split import split_ratings
 from tuning_trainer.data.source import Rows, column_statistics

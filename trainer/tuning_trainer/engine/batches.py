@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tuning_trainer.data.parts import Part
+from tuning_trainer.data.prepared import Part
 from tuning_trainer.engine.feed import feed
 from tuning_trainer.engine.world import World
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from tuning_trainer.data.parts import Part, Prepared
+from tuning_trainer.data.prepared import Part, Prepared
 from tuning_trainer.engine.failures import CutShortError
 from tuning_trainer.engine.feed import feed
 from tuning_trainer.optim.average import Average

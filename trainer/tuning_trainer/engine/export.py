@@ -13,7 +13,7 @@ from tuning_trainer.artifacts.store import key_of
 from tuning_trainer.artifacts.weights import write_safetensors, write_weights
 from tuning_trainer.config import TrainerConfig
 from tuning_trainer.config.export import Format
-from tuning_trainer.data.parts import Prepared
+from tuning_trainer.data.prepared import Prepared
 from tuning_trial.environment import Environment
 from tuning_trial.session import Session
 

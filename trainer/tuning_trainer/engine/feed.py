@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tuning_trainer.data.parts import Part
+from tuning_trainer.data.prepared import Part
 
 Batch = tuple[Tensor, Tensor]
 AHEAD = 2

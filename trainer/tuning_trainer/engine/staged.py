@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tuning_trainer.compress.compression import Compression
-from tuning_trainer.data.parts import Part
+from tuning_trainer.data.prepared import Part
 from tuning_trainer.engine.evaluate import Evaluator
 from tuning_trainer.engine.loop import Loop, Progress
 from tuning_trainer.engine.memory import Room

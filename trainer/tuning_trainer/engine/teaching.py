@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from tuning_trainer.compress.compression import Compression
-from tuning_trainer.data.parts import Prepared
+from tuning_trainer.data.prepared import Prepared
 from tuning_trainer.engine.evaluate import Evaluator
 from tuning_trainer.engine.loop import Loop
 

@@ -16,7 +16,7 @@ from tuning_trainer.compress.compression import Compression
 from tuning_trainer.config import SettingError, TrainerConfig
 from tuning_trainer.config import optimizer as optimizer_settings
 from tuning_trainer.config.schedule import Constant
-from tuning_trainer.data.parts import Prepared
+from tuning_trainer.data.prepared import Prepared
 from tuning_trainer.engine import parallel, together
 from tuning_trainer.engine.batches import Batches
 from tuning_trainer.engine.compiling import compiled

@@ -16,7 +16,7 @@ from tuning_trainer.artifacts.evaluation import has_curves, write_evaluation
 from tuning_trainer.artifacts.store import key_of
 from tuning_trainer.config import SettingError, TrainerConfig
 from tuning_trainer.config.schedule import Plateau as PlateauSettings
-from tuning_trainer.data.parts import Part, Prepared
+from tuning_trainer.data.prepared import Part, Prepared
 from tuning_trainer.engine import together, training
 from tuning_trainer.engine.best import Best
 from tuning_trainer.engine.checkpoint import Checkpoints, identity_of

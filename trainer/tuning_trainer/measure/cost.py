@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tuning_trainer.config.errors import SettingError
 from tuning_trainer.config.measure import Measure
-from tuning_trainer.data.parts import Part, Prepared
+from tuning_trainer.data.prepared import Part, Prepared
 from tuning_trainer.measure.energy import energy
 from tuning_trainer.measure.memory import peak_memory
 from tuning_trainer.measure.operations import flops

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tuning_trainer.data.parts import Part
+from tuning_trainer.data.prepared import Part
 
 Change = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 

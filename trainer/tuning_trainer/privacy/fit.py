@@ -6,7 +6,7 @@ from torch import nn
 
 from tuning_trainer.config import TrainerConfig
 from tuning_trainer.config.errors import SettingError
-from tuning_trainer.data.parts import Prepared
+from tuning_trainer.data.prepared import Prepared
 from tuning_trainer.optim.loss import LossFunction
 from tuning_trainer.optim.weighted import WeightedMean
 from tuning_trainer.tasks.classification import Classification

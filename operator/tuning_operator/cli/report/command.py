@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tuning_operator.cli.cluster_study import Asked, ClusterError, Found, name_of, read
-from tuning_operator.cli.main import BAD_INPUT, SUCCEEDED
+from tuning_operator.cli.exits import BAD_INPUT, SUCCEEDED
 from tuning_operator.cli.places import ledgers
 from tuning_operator.cli.report.data import Curve, ReportData, report_data
 from tuning_operator.cli.report.evaluation import ARTIFACT, read_evaluation
