@@ -235,7 +235,7 @@ def test_a_disk_that_is_full_costs_the_checkpoint_and_not_the_training(
 def test_evaluation_in_pieces_is_evaluation_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = a_trial(a_config(data="breast_cancer"))
     data = the_data(a_config(data="breast_cancer"))
-    whole = trial._evaluate.predict(data.train.inputs)
+    whole = trial._evaluate.predict(data.train)
     monkeypatch.setattr("tuning_trainer.engine.evaluate.BATCH_VALUES", 30 * 7)
-    assert torch.allclose(trial._evaluate.predict(data.train.inputs), whole, atol=1e-6)
+    assert torch.allclose(trial._evaluate.predict(data.train), whole, atol=1e-6)
     assert CPU.type == "cpu"
