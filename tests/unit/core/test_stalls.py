@@ -209,6 +209,8 @@ NO_KIND: dict[str, Scene] = {
     "with pods left of what ran": a_study().with_trials(stopping()),
     "with a lost run to be made again": a_study().with_trials(ended(None, disrupted=True)),
     "with a trial to be started": a_study().with_trials(pending()),
+    "with a trial whose start was refused": a_study().with_trials(pending()).with_problem(0, "Forbidden"),
+    "with a trial that waits for quota": a_study().with_trials(pending()).with_problem(0, "QuotaExceeded", tried=0),
 }
 
 
