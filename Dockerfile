@@ -54,7 +54,13 @@ CMD ["operator"]
 FROM base AS trainer-dependencies
 ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_CERT PIP_DEFAULT_TIMEOUT
 COPY requirements/trainer.lock /opt/trainer.lock
-RUN pip --python /opt/tuning/bin/python install --no-cache-dir --disable-pip-version-check -r /opt/trainer.lock
+# Left out, in the same layer: packages' own tests, the byte code of transformers' hundreds of models (a trial loads one of
+# them at most), and of Arrow what speaks to networks (Flight, S3) or serves to compile against it.
+RUN pip --python /opt/tuning/bin/python install --no-cache-dir --disable-pip-version-check -r /opt/trainer.lock \
+ && cd /opt/tuning/lib/python3*/site-packages \
+ && find . -type d \( -name tests -o -name test \) -prune -exec rm -r {} + \
+ && find transformers/models -type d -name __pycache__ -prune -exec rm -r {} + \
+ && rm -rf pyarrow/include pyarrow/libarrow_flight.so* pyarrow/_flight.* pyarrow/libarrow_s3.so* pyarrow/_s3fs.*
 
 FROM trainer-dependencies AS trainer
 LABEL org.opencontainers.image.title="tuning-trainer" \

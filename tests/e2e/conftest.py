@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/e2e/" in item.path.as_posix():
             item.add_marker(pytest.mark.node)
-            if "system" in getattr(item, "fixturenames", ()):
+            if {"system", "trainer_image"} & set(getattr(item, "fixturenames", ())):
                 item.add_marker(pytest.mark.timeout(COLD_BUILD))
 
 

@@ -1,9 +1,11 @@
-"""The operator's image as it runs: small, without torch, without rights."""
+"""The images as they run: the operator's small, without torch and rights; the trainer's without what no trial uses."""
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.request
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,36 @@ from tests.testcluster.cluster import KubectlError
 from tests.testcluster.realnode import RealCluster
 
 OVER_THE_BASE_MB = 250
+OVER_TORCH_MB = 720
+"""Of the trainer's packages that torch does not bring along; the aim is 500."""
 MEMORY_MB = 150
+
+WHAT_IS_IN_IT = """
+import json, os, shutil
+from importlib.metadata import distributions
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+known = {canonicalize_name(each.name): each for each in distributions()}
+torch, waiting = set(), ["torch"]
+while waiting:
+    name = waiting.pop()
+    if name in torch or name not in known:
+        continue
+    torch.add(name)
+    found = [Requirement(line) for line in known[name].requires or ()]
+    # With every extra, as torch asks the CUDA toolkit for the parts it needs.
+    waiting += [canonicalize_name(each.name) for each in found if each.marker is None or name == "cuda-toolkit"
+                or each.marker.evaluate({"extra": ""})]
+
+def size(name):
+    paths = {str(file.locate()) for file in known[name].files or ()}
+    return sum(os.lstat(path).st_size for path in paths if os.path.lexists(path)) / 1e6
+
+others = {name: size(name) for name in known if name not in torch}
+tools = [tool for tool in ("cc", "gcc", "g++", "make", "ld", "git") if shutil.which(tool)]
+print(json.dumps({"torch": sum(map(size, torch)), "others": others, "tools": tools}))
+"""
 
 
 def inside(cluster: RealCluster, system: str, *command: str) -> str:
@@ -47,3 +78,47 @@ def test_an_operator_with_little_to_do_needs_little_memory(real_cluster: RealClu
 
     assert found is not None
     assert float(found[1]) <= MEMORY_MB * 1e6
+
+
+def test_the_trainer_s_image_is_torch_and_little_more(
+    real_cluster: RealCluster, namespace: str, trainer_image: str
+) -> None:
+    held = json.loads(said_by(real_cluster, namespace, trainer_image, WHAT_IS_IN_IT))
+
+    assert "nvidia-cublas" not in held["others"], "what torch brings along is counted as torch"
+    assert {"numpy", "pyarrow", "transformers", "onnxruntime"} <= held["others"].keys()
+    assert sum(held["others"].values()) <= OVER_TORCH_MB, sorted(held["others"].items(), key=lambda each: -each[1])[:20]
+    assert held["tools"] == [], "nothing to build with"
+
+
+READS_PARQUET = """
+import io, pandas
+file = io.BytesIO()
+pandas.DataFrame({"a": [1, None], "b": ["x", "y"]}).to_parquet(file)
+print(pandas.read_parquet(file)["b"].tolist())
+"""
+
+
+def test_what_is_left_out_of_it_is_not_missed(real_cluster: RealCluster, namespace: str, trainer_image: str) -> None:
+    assert said_by(real_cluster, namespace, trainer_image, READS_PARQUET).strip() == "['x', 'y']"
+
+
+def said_by(cluster: RealCluster, namespace: str, image: str, script: str) -> str:
+    """What a Python script prints in a container of the image, which is to end well."""
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
+    container = {"name": "asked", "image": image, "command": ["python", "-c", script], "securityContext": security}
+    spec = {
+        "containers": [container],
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "restartPolicy": "Never",
+    }
+    cluster.client.create("pods", {"metadata": {"name": "asked"}, "spec": spec}, namespace)
+
+    def ended() -> dict[str, Any] | None:
+        pod = cluster.client.get("pods", "asked", namespace)
+        return pod if pod["status"].get("phase") in ("Succeeded", "Failed") else None
+
+    pod = eventually(ended, timeout=120, what="the end of the script")
+    said = cluster.kubectl("logs", "asked", "-n", namespace)
+    assert pod["status"]["phase"] == "Succeeded", said
+    return said
