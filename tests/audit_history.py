@@ -7,8 +7,9 @@ namespace/name; a study that is re-created under its name needs a history of its
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from tests.history import (
@@ -40,8 +41,8 @@ Object = dict[str, Any]
 
 def history(events: Iterable[Object], *, namespace: str, lease: str | None = None) -> list[Fact]:
     """What happened in a namespace, in the order in which it took effect; with the name of the lease, who led."""
-    finished = sorted((event for event in events if _counts(event)), key=lambda event: event["stageTimestamp"])
-    return list(_Reader(namespace, lease).read(finished))
+    writes = sorted((event for event in events if _is_write(event)), key=lambda event: event["stageTimestamp"])
+    return list(_Reader(namespace, lease).read(_took_effect(writes)))
 
 
 class _Reader:
@@ -167,13 +168,41 @@ def _merged(base: Object, over: Object) -> Object:
     return result
 
 
-def _counts(event: Object) -> bool:
-    return (
-        event["verb"] in WRITES
-        and bool(event.get("objectRef"))
-        and event["responseStatus"]["code"] < 300
-        and "dryRun" not in event["requestURI"]
-    )
+def _is_write(event: Object) -> bool:
+    return event["verb"] in WRITES and bool(event.get("objectRef")) and "dryRun" not in event["requestURI"]
+
+
+def _took_effect(writes: Sequence[Object]) -> list[Object]:
+    """Those that succeeded. Among them are creates whose client was killed before the answer: they are recorded as
+    timed out (504), whether they came as far as etcd or not, which shows in what is written to the object afterwards.
+    """
+    created = {_key(event) for event in writes if _creates(event) and _succeeded(event)}
+    written: set[tuple[str, ...]] = set()
+    found: list[Object] = []
+    for event in reversed(writes):
+        key = _key(event)
+        cut = _creates(event) and event["responseStatus"]["code"] == HTTPStatus.GATEWAY_TIMEOUT
+        if _succeeded(event):
+            found.append(event)
+            written.add(key)
+        elif cut and key in written and key not in created:
+            found.append(event)
+            created.add(key)
+    return found[::-1]
+
+
+def _creates(event: Object) -> bool:
+    return event["verb"] == "create" and not event["objectRef"].get("subresource")
+
+
+def _succeeded(event: Object) -> bool:
+    return int(event["responseStatus"]["code"]) < HTTPStatus.MULTIPLE_CHOICES
+
+
+def _key(event: Object) -> tuple[str, ...]:
+    ref, body = event["objectRef"], event.get("requestObject") or {}
+    name = ref.get("name") or body.get("metadata", {}).get("name", "")
+    return ref["resource"], ref.get("namespace", ""), name
 
 
 def _when(event: Object) -> float:
