@@ -10,7 +10,7 @@ from typing import Any
 
 from tuning_operator.api import kinds
 from tuning_operator.api.pod_templates import Path, fields, pod_templates
-from tuning_operator.cluster.seen import CLAIMS, devices_of
+from tuning_operator.cluster.devices import CLAIMS, devices_of
 
 Object = dict[str, Any]
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from tuning_operator.api.sources import read_at_the_end
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.cluster import foreign
-from tuning_operator.cluster.seen import CLAIMS, JobSeen, PodSeen
+from tuning_operator.cluster.devices import CLAIMS
+from tuning_operator.cluster.seen import JobSeen, PodSeen
 from tuning_operator.cluster.store import Attempt, Known, Looked
 from tuning_operator.cluster.together import together
 from tuning_operator.core.model import QUEUED, Result, Run, RunState, Snapshot, Study, Trial

@@ -13,7 +13,7 @@ from typing import Any
 from tuning_operator.api import kinds
 from tuning_operator.api.parameters import Parameter
 from tuning_operator.api.study import StudySpec
-from tuning_operator.cluster.seen import CLAIMS, devices_of, whole_number
+from tuning_operator.cluster.devices import CLAIMS, devices_of, whole_number
 from tuning_operator.core.lifecycle import accelerators
 
 Object = dict[str, Any]
