@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.pods import restricted
 from tests.testcluster.client import ApiError, eventually
 from tests.testcluster.programs import KUBERNETES_VERSION
 from tests.testcluster.realnode import RealCluster
@@ -22,19 +23,7 @@ def probe_image(real_cluster: RealCluster) -> str:
 
 
 def a_pod(image: str, *, gpus: int = 1) -> dict[str, Any]:
-    container = {
-        "name": "probe",
-        "image": image,
-        "resources": {"limits": {"nvidia.com/gpu": str(gpus)}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
-    }
-    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    spec = {"containers": [container], "securityContext": security, "restartPolicy": "Never"}
-    return {"metadata": {"name": "probe"}, "spec": spec}
+    return restricted("probe", image, resources={"limits": {"nvidia.com/gpu": str(gpus)}})
 
 
 def the_probe(cluster: RealCluster, namespace: str, phase: str) -> dict[str, Any]:

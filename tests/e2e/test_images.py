@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.installed import leader
+from tests.e2e.pods import restricted
 from tests.testcluster.client import eventually
 from tests.testcluster.cluster import KubectlError
 from tests.testcluster.realnode import RealCluster
@@ -105,14 +106,7 @@ def test_what_is_left_out_of_it_is_not_missed(real_cluster: RealCluster, namespa
 
 def said_by(cluster: RealCluster, namespace: str, image: str, script: str) -> str:
     """What a Python script prints in a container of the image, which is to end well."""
-    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
-    container = {"name": "asked", "image": image, "command": ["python", "-c", script], "securityContext": security}
-    spec = {
-        "containers": [container],
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "restartPolicy": "Never",
-    }
-    cluster.client.create("pods", {"metadata": {"name": "asked"}, "spec": spec}, namespace)
+    cluster.client.create("pods", restricted("asked", image, command=["python", "-c", script]), namespace)
 
     def ended() -> dict[str, Any] | None:
         pod = cluster.client.get("pods", "asked", namespace)
