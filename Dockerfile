@@ -51,16 +51,34 @@ WORKDIR /tmp
 ENTRYPOINT ["tuning"]
 CMD ["operator"]
 
+FROM base AS binutils
+RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends binutils
+
 FROM base AS trainer-dependencies
 ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_CERT PIP_DEFAULT_TIMEOUT
 COPY requirements/trainer.lock /opt/trainer.lock
-# Left out, in the same layer: packages' own tests, the byte code of transformers' hundreds of models (a trial loads one of
-# them at most), and of Arrow what speaks to networks (Flight, S3) or serves to compile against it.
-RUN pip --python /opt/tuning/bin/python install --no-cache-dir --disable-pip-version-check -r /opt/trainer.lock \
+# Left out, in the same layer: packages' own tests and what serves to compile against them; the sources that transformers' models
+# are generated from; ONNX Runtime's C library and tools (Python has its own); of Arrow what speaks to networks (Flight, S3), of
+# Pillow AVIF and fonts, of the hub its downloader; torchao's kernels for sparse and MX formats, which no setting uses; the byte
+# code of transformers' hundreds of models, of which a trial loads one at most, and of what serves an export or nobody. Symbols
+# for debuggers go too (40 MB), but for torch and what it brings along.
+RUN --mount=type=bind,from=binutils,source=/usr,target=/binutils \
+    pip --python /opt/tuning/bin/python install --no-cache-dir --disable-pip-version-check -r /opt/trainer.lock \
  && cd /opt/tuning/lib/python3*/site-packages \
  && find . -type d \( -name tests -o -name test \) -prune -exec rm -r {} + \
- && find transformers/models -type d -name __pycache__ -prune -exec rm -r {} + \
- && rm -rf pyarrow/include pyarrow/libarrow_flight.so* pyarrow/_flight.* pyarrow/libarrow_s3.so* pyarrow/_s3fs.*
+ && find transformers/models onnx onnx_ir onnxscript pygments -type d -name __pycache__ -prune -exec rm -r {} + \
+ && rm transformers/models/*/modular_*.py \
+ && rm -r pyarrow/libarrow_flight.so* pyarrow/_flight.* pyarrow/libarrow_s3.so* pyarrow/_s3fs.* \
+          pyarrow/libarrow_python.so pyarrow/libarrow_python.so.*.* \
+          onnxruntime/capi/libonnxruntime.so* onnxruntime/transformers onnxruntime/tools onnxruntime/quantization \
+          PIL/_avif.* PIL/_imagingft.* pillow.libs/libavif* pillow.libs/libfreetype* pillow.libs/libharfbuzz* hf_xet* \
+ && rm -f torchao/_C_cutlass* torchao/_C_mxfp8* \
+ && find . -type d \( -path ./torch -o -path ./triton -o -path ./nvidia -o -path ./cuda \) -prune -o -type f \
+         \( -name '*.h' -o -name '*.hpp' -o -name '*.cuh' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.pyi' \) \
+         -exec rm {} + \
+ && export LD_LIBRARY_PATH=$(echo /binutils/lib/*-linux-gnu) \
+ && find . -type d \( -path ./torch -o -path ./triton -o -path ./nvidia -o -path ./cuda \) -prune -o -type f -name '*.so*' \
+         -exec /binutils/bin/strip --strip-unneeded {} +
 
 FROM trainer-dependencies AS trainer
 LABEL org.opencontainers.image.title="tuning-trainer" \

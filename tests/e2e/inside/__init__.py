@@ -1,0 +1,1 @@
+"""Scripts that run inside the trainer's image, by its own Python."""
