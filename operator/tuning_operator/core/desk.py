@@ -288,7 +288,7 @@ class Desk:
         if run is not None:
             self._stop_run(run, "Paused")
             trial = replace(trial, attempt=run.attempt + 1)
-            each = replace(each, run=None, earlier=run, problem=None)
+            each = each.between(run)
         self.opens[trial.number] = replace(each, trial=self._known(trial))
 
     def _about_to_stop(self, each: Open, run: Run) -> bool:
@@ -337,7 +337,7 @@ class Desk:
             retries=each.trial.retries + (why is Again.RETRY),
             disruptions=each.trial.disruptions + (why is Again.DISRUPTION),
         )
-        self.opens[trial.number] = replace(each, trial=self._known(trial), run=None, earlier=run, problem=None)
+        self.opens[trial.number] = replace(each.between(run), trial=self._known(trial))
 
     def _spent(self, trial: Trial, run: Run | None) -> Trial:
         if run is None:

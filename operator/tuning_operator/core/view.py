@@ -3,8 +3,10 @@
 The only module that reads `Snapshot.runs`. Costs one pass over the trials and one over the runs.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.core.model import Run, RunState, Snapshot, StartProblem, Trial
@@ -38,6 +40,10 @@ class Open:
     def blocked(self) -> bool:
         """An earlier attempt is not gone yet, so the next one must wait (P1)."""
         return self.earlier is not None and self.earlier.live
+
+    def between(self, run: Run) -> Open:
+        """After `run`, its latest one. One before that which is not gone yet stays known: the next one waits for it."""
+        return replace(self, run=None, earlier=_later(run, self.earlier), problem=None)
 
     @property
     def paused(self) -> bool:

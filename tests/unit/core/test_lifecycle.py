@@ -19,7 +19,7 @@ from tests.unit.core.builders import (
     waiting,
 )
 from tuning_operator.api.trial import Role, TrialState
-from tuning_operator.core.model import Plan, RecordAttempt, RecordResult, StartRun, StopRun
+from tuning_operator.core.model import Plan, RecordAttempt, RecordResult, Run, RunState, StartRun, StopRun
 from tuning_trial.report import Failure, Report
 
 OWN_WORDS = a_report(None, done=False, error=Failure("OutOfMemory", "asked for 9 GiB of 8"))
@@ -199,6 +199,17 @@ def test_an_earlier_attempt_must_be_gone_first() -> None:
     scene = a_study(limits__trials=1).with_trials(stopping()).gone_on()
     assert not scene.plan().actions, "two attempts at once would break P1"
     assert scene.with_only_runs().plan().actions == (StartRun(0, 1),)
+
+
+def test_every_earlier_attempt_must_be_gone_first() -> None:
+    """A trial that a person deleted and that was created anew: its first attempt runs, and one that was begun for its
+    predecessor has just been lost."""
+    first = Run(0, 0, RunState.RUNNING, T0, started_at=T0 + 1)
+    lost = Run(0, 1, RunState.ENDED, T0, started_at=T0 + 1, ended_at=T0 + 2, disrupted=True)
+    plan = a_study(limits__trials=1).with_trials(pending()).with_only_runs(first, lost).plan()
+    assert [type(action) for action in plan.actions] == [RecordAttempt, StopRun]
+    after = a_study(limits__trials=1).with_trials(pending(attempt=2)).with_only_runs(lost).plan()
+    assert after.actions == (StartRun(0, 2),)
 
 
 def test_constraints_make_a_success_infeasible() -> None:
