@@ -73,7 +73,10 @@ def test_what_is_left_out_of_it_is_not_missed(real_cluster: RealCluster, namespa
 def said_by(cluster: RealCluster, namespace: str, image: str, script: str) -> str:
     """What a script of tests/e2e/inside prints in a container of the image; it is to end well."""
     text = (Path(__file__).parent / "inside" / f"{script}.py").read_text()
-    cluster.client.create("pods", restricted("asked", image, command=["python", "-c", text]), namespace)
+    mounts = [{"name": "tmp", "mountPath": "/tmp"}]
+    pod = restricted("asked", image, command=["python", "-c", text], volumeMounts=mounts)
+    pod["spec"]["volumes"] = [{"name": "tmp", "emptyDir": {}}]
+    cluster.client.create("pods", pod, namespace)
 
     def ended() -> dict[str, Any] | None:
         pod = cluster.client.get("pods", "asked", namespace)

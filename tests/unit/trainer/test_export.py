@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -59,6 +62,28 @@ def test_a_final_run_exports_what_the_study_asks_for(tmp_path: Path) -> None:
     predicted = running.run(None, {"inputs": data.test().inputs.numpy()})[0].argmax(1)
     accuracy = float((torch.from_numpy(predicted) == data.test().targets).float().mean())
     assert session.snapshot().final["test_accuracy"] == pytest.approx(accuracy)
+
+
+ASKED = """
+import os, sys
+class Asked:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "onnxruntime":
+            print("asked with", os.environ.get("ORT_DISABLE_TELEMETRY"))
+sys.meta_path.insert(0, Asked)
+import torch
+from tuning_trainer.artifacts.onnx_file import check_onnx
+check_onnx(torch.nn.Linear(2, 2), torch.zeros(3, 2))
+"""
+
+
+def test_the_runtime_is_told_to_report_nothing_before_it_is_loaded() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    said = subprocess.run(
+        [sys.executable, "-c", ASKED], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert set(said.splitlines()) == {"asked with 1"}
 
 
 def test_settings_may_ask_for_formats_and_for_every_trial(tmp_path: Path) -> None:

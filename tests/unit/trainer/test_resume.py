@@ -19,6 +19,7 @@ from tests.unit.trainer.builders import a_config, a_session, ran
 from tuning_trainer.config import TrainerConfig
 from tuning_trainer.engine import evaluate
 from tuning_trainer.engine.failures import CutShortError
+from tuning_trainer.engine.teaching import Teaching
 from tuning_trial import Report
 from tuning_trial.environment import Objective
 
@@ -90,6 +91,29 @@ def test_stopped_while_it_is_evaluated(tmp_path: Path, monkeypatch: pytest.Monke
     assert owed
     assert_same(tmp_path / "whole", tmp_path / "pieces")
     assert report == session.snapshot()
+
+
+def test_a_stop_does_not_wait_for_the_evaluation_of_a_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "BATCH_VALUES", 4)
+    cut_short = []
+
+    def graduated(teaching: Teaching) -> None:
+        try:
+            graduate(teaching)
+        except CutShortError:
+            cut_short.append(teaching)
+            raise
+
+    graduate = Teaching._graduate
+    monkeypatch.setattr(Teaching, "_graduate", graduated)
+    taught = {"distill": "trained", "compress.distill.model": "linear", "distill.epochs": 1}
+    config = a_config({"model": "mlp", "train": {"epochs": 2, "batch_size": "full"}}, **taught)
+    assert ran(config, a_session(tmp_path / "whole"))[0] == 0
+    code, session = ran(config, a_session(tmp_path / "pieces", stop_after=6))
+    assert (code, session.snapshot().step) == (143, 0)
+    assert cut_short
+    assert ran(config, a_session(tmp_path / "pieces"))[0] == 0
+    assert_same(tmp_path / "whole", tmp_path / "pieces")
 
 
 def test_the_test_part_is_evaluated_again_where_that_was_cut_short(

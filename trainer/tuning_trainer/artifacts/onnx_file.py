@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,7 @@ TOLERANCE: Final = 1e-3
 """Largest difference to the model's outputs, as a share of the largest of them, or of 1."""
 MAX_BYTES: Final = 2**31 - 2**20
 """Of one ONNX file."""
+NO_TELEMETRY: Final = "ORT_DISABLE_TELEMETRY"
 
 
 def write_onnx(directory: Path, *, module: nn.Module, samples: Tensor, key: Key | None) -> tuple[str, float]:
@@ -43,6 +45,9 @@ def check_onnx(module: nn.Module, samples: Tensor) -> tuple[bytes, float]:
     size = sum(weight.numel() * weight.element_size() for weight in module.state_dict().values())
     if size > MAX_BYTES:
         raise _refusal(f"its weights take {size / 2**30:.1f} GiB, and an ONNX file holds at most 2")
+    os.environ.setdefault(
+        NO_TELEMETRY, "1"
+    )  # before the runtime is loaded, which from 1.29 on reports models otherwise
     training = module.training
     module.eval()
     try:

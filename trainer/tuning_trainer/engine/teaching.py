@@ -9,6 +9,7 @@ from typing import Any
 from tuning_trainer.compress.compression import Compression
 from tuning_trainer.data.prepared import Prepared
 from tuning_trainer.engine.evaluate import Evaluator
+from tuning_trainer.engine.failures import CutShortError
 from tuning_trainer.engine.loop import Loop
 
 
@@ -46,7 +47,10 @@ class Teaching:
         while not self._done:
             progress = self._loop.progress
             if progress.epoch == self._epochs:
-                self._graduate()
+                try:
+                    self._graduate()
+                except CutShortError:
+                    return False
                 break
             mean = self._loop.epoch()
             if mean is None or self._should_stop():
@@ -66,6 +70,7 @@ class Teaching:
         self._loop.progress.step = state["steps"]
 
     def _graduate(self) -> None:
+        """Raises `CutShortError` when asked to stop, with nothing done."""
         if self._data.validation is not None:
             found = self._evaluate(self._data.validation, "val")
             print("teacher: " + " ".join(f"{name}={value:.6g}" for name, value in found.items()), flush=True)

@@ -150,7 +150,9 @@ def build(
             after=compression.after_step,
         )
 
-    staged = Staged(make, compression, _teaching(config, compression, data=data, device=device, stop=should_stop))
+    staged = Staged(
+        make, compression, _teaching(config, compression, data=data, device=device, stop=should_stop, stopped=stopped)
+    )
     plain = Evaluator(
         module, module=module, data=data, loss=loss, autocast=autocast(config.runtime, device), stopped=stopped
     )
@@ -165,6 +167,7 @@ def _teaching(
     data: Prepared,
     device: torch.device,
     stop: Callable[[], bool],
+    stopped: Callable[[], bool],
 ) -> Teaching | None:
     """The training of the teacher, with the same settings; None where there is no teacher to be trained."""
     teacher, epochs = compression.teacher, compression.teacher_epochs
@@ -174,7 +177,9 @@ def _teaching(
     loop = _loop(
         config, teacher, teacher, loss, data=data, device=device, plateau=None, should_stop=stop, epochs=epochs
     )
-    evaluate = Evaluator(teacher, module=teacher, data=data, loss=loss, autocast=context, average=loop.average)
+    evaluate = Evaluator(
+        teacher, module=teacher, data=data, loss=loss, autocast=context, average=loop.average, stopped=stopped
+    )
     return Teaching(loop, evaluate, data=data, epochs=epochs, compression=compression, should_stop=stop)
 
 
