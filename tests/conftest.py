@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.record import RECORDABLE
 from tests.testcluster import programs
 from tests.testcluster.cluster import Cluster, existing_cluster
 from tests.testcluster.control_plane import ControlPlane
 from tests.testcluster.realnode import RealCluster
 from tests.testcluster.realnode import prepare as prepare_real_node
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime reports to its maker otherwise
 CLUSTER_FIXTURES = {"control_plane", "real_cluster"}
 
 
@@ -60,6 +62,9 @@ def control_plane() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def real_cluster() -> Iterator[RealCluster]:
-    """A control plane of its own with one real node. Waits while another run on this machine uses the node."""
-    with RealCluster() as cluster:
+    """A control plane of its own with one real node, which tells all for the chaos on it.
+
+    Waits while another run on this machine uses the node.
+    """
+    with RealCluster(RECORDABLE) as cluster:
         yield cluster

@@ -89,20 +89,20 @@ class Inflict:
         process.thaw()
 
     def _freeze_leader(self, fault: Fault) -> None:
-        process = self.stage.leader().operator.process
-        process.freeze()
+        leader = self.stage.leader()
+        leader.freeze()
         time.sleep(fault.seconds)
-        process.thaw()
+        leader.thaw()
 
     def _cut(self, fault: Fault) -> None:
         for replica in self.stage.replicas:
-            replica.wire.cut()
+            replica.cut()
 
     def _cut_off(self, fault: Fault) -> None:
-        wire = self.stage.leader().wire
-        wire.die()
+        leader = self.stage.leader()
+        leader.cut_off()
         time.sleep(fault.seconds)
-        wire.heal()
+        leader.reconnect()
 
     def _delete(self, kind: str, fault: Fault, *, grace: int | None = None) -> None:
         stage = self.stage

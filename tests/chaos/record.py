@@ -2,8 +2,8 @@
 
 An API server that is killed takes the end of its audit log along, and what it had committed is then in no log at all.
 etcd forgets nothing but what it is asked to compact, and numbers everything. The record follows it live, by the JSON
-gateway of its watch, and goes on from the last number after etcd was killed. The values must be stored as JSON
-(`--storage-media-type=application/json`).
+gateway of its watch, and goes on from the last number after etcd was killed. A control plane must be started with
+`RECORDABLE`: its values stored as JSON, and its audit log with the answers to writes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from typing import Any
 import urllib3
 
 from tests.testcluster.client import eventually
+from tests.testcluster.control_plane import Options
 
 Object = dict[str, Any]
 
+RECORDABLE = Options(audit="Responses", apiserver_args=("--storage-media-type=application/json",))
 ALL = base64.b64encode(b"\0").decode()
 """As key and as end of the range: every key there is, so that every number is heard of."""
 KINDS = {
@@ -48,14 +50,14 @@ class Revision:
 
 
 class Record:
-    """Start it before anything happens; `stop` when all is quiet."""
+    """Start it before anything happens, or `from_now` on; `stop` when all is quiet."""
 
-    def __init__(self, etcd: str) -> None:
+    def __init__(self, etcd: str, *, from_now: bool = False) -> None:
         self._etcd = etcd
         self._pool = urllib3.PoolManager(retries=False)
         self._lock = threading.Lock()
         self._revisions: list[Revision] = []
-        self._heard = 0
+        self._heard = self._current() if from_now else 0
         self._lost = ""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="record", daemon=True)

@@ -56,7 +56,7 @@ class Authors:
         return authors
 
     def _take(self, event: Object, reference: Object, answer: Object) -> None:
-        user, verb = event["user"]["username"], event["verb"]
+        user, verb = _author(event["user"]), event["verb"]
         number = (answer.get("metadata") or {}).get("resourceVersion")
         if number:
             self.writers.setdefault(int(number), user)
@@ -169,3 +169,9 @@ class Reader:
             self._ended[job].add(uid)
             if self._ended[job] >= self._pods[job]:
                 yield RunGone(revision.at, *self._runs[job])
+
+
+def _author(user: Object) -> str:
+    """Pods that share an account are told apart by what their tokens are bound to."""
+    pods = (user.get("extra") or {}).get("authentication.kubernetes.io/pod-name")
+    return str(pods[0] if pods else user["username"])

@@ -11,6 +11,7 @@ from tests.testcluster.fakenode import Rule
 Object = dict[str, Any]
 
 CLAIM = "checkpoints"
+TRIALS = 12
 FIDELITY = {"parameter": "epochs", "min": 1, "max": 9, "reduction": 3}
 LOSS, SIZE = {"metric": "loss", "goal": "Minimize"}, {"metric": "size", "goal": "Minimize"}
 GRID = [{"name": "layers", "int": {"min": 1, "max": 6}}, {"name": "optimizer", "choice": ["sgd", "adam"]}]
@@ -36,7 +37,7 @@ KINDS: dict[str, Object] = {
 }
 
 
-def the_study(number: int, *, trials: int = 12) -> Object:
+def the_study(number: int, *, trials: int = TRIALS) -> Object:
     """The `number`th one; its name begins with its kind."""
     kind = list(KINDS)[number % len(KINDS)]
     study = a_study(f"{kind}-{number}", trials=trials, parallel=3, **KINDS[kind])

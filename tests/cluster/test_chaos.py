@@ -11,7 +11,7 @@ from itertools import islice
 
 from tests.chaos.run import Chaos
 from tests.chaos.script import KILLS, OTHERS, script
-from tests.chaos.stage import Stage
+from tests.chaos.stage import ProcessStage
 from tests.chaos.studies import rules
 
 LEASE, SEED, OUTAGE = 5.0, 7, 30.0
@@ -20,7 +20,7 @@ LEASE, SEED, OUTAGE = 5.0, 7, 30.0
 def test_whatever_happens_nothing_is_lost_or_done_twice() -> None:
     faults = list(islice(script(SEED, lease=LEASE, short=True), len(KILLS | OTHERS)))
     assert {fault.kind for fault in faults} == {*KILLS, *OTHERS}
-    with Stage(lease=LEASE, rules=rules(SEED)) as stage:
+    with ProcessStage(lease=LEASE, rules=rules(SEED)) as stage:
         chaos = Chaos(stage, seed=SEED)
         for fault in faults:
             chaos.hit(fault)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helm import CHART, helm, settings
+from tests.e2e.installed import RESTRICTED, install, product_image, uninstall
 from tests.testcluster.realnode import RealCluster
 
-ROOT = Path(__file__).resolve().parents[2]
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 COLD_BUILD = 2400
 """Seconds that a test may take which is the first one to need the trainer's image."""
 
@@ -46,15 +45,14 @@ def trainer_image(real_cluster: RealCluster) -> str:
 @pytest.fixture(scope="session")
 def system(real_cluster: RealCluster, operator_image: str, trainer_image: str) -> Iterator[str]:
     """The namespace that the chart is installed in, for all namespaces: one operator works, and one stands by."""
-    name = real_cluster.new_namespace("system", labels=RESTRICTED)
-    chosen: dict[str, object] = {"replicas": 2}
-    for value, reference in (("image", operator_image), ("trainer__image", trainer_image)):
-        repository, _, tag = reference.rpartition(":")
-        chosen |= {f"{value}__repository": repository, f"{value}__tag": tag}
-    helm(real_cluster, "install", "tuning", str(CHART), "-n", name, "--wait", "--timeout=90s", *settings(**chosen))
+    name = install(real_cluster, operator_image, trainer_image)
     yield name
-    helm(real_cluster, "uninstall", "tuning", "-n", name)
+    uninstall(real_cluster, name)
 
 
-def product_image(cluster: RealCluster, target: str) -> str:
-    return cluster.image(f"tuning-{target}", dockerfile=ROOT / "Dockerfile", context=ROOT, target=target)
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A directory of this machine, which every user of a pod may write to."""
+    with tempfile.TemporaryDirectory(prefix="tuning-checkpoints-", ignore_cleanup_errors=True) as directory:
+        Path(directory).chmod(0o777)
+        yield Path(directory)

@@ -1,11 +1,15 @@
-"""The product as the chart has installed it: which of its pods works."""
+"""The product as the chart installs it, with two replicas: one of its pods works."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from tests.helm import CHART, helm, settings
 from tests.testcluster.realnode import RealCluster
 
+ROOT = Path(__file__).resolve().parents[2]
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 LEASE = "tuning-tuning-operator"
 
 Object = dict[str, Any]
@@ -21,3 +25,22 @@ def leader(cluster: RealCluster, system: str) -> Object | None:
     lease = cluster.client.find("leases", LEASE, system) or {}
     holder = str(lease.get("spec", {}).get("holderIdentity") or "").rpartition("_")[0]
     return next((pod for pod in replicas(cluster, system) if pod["metadata"]["name"] == holder), None)
+
+
+def product_image(cluster: RealCluster, target: str) -> str:
+    return cluster.image(f"tuning-{target}", dockerfile=ROOT / "Dockerfile", context=ROOT, target=target)
+
+
+def install(cluster: RealCluster, operator_image: str, trainer_image: str) -> str:
+    """Into a namespace of its own, whose name it returns."""
+    name = cluster.new_namespace("system", labels=RESTRICTED)
+    chosen: dict[str, object] = {"replicas": 2}
+    for value, reference in (("image", operator_image), ("trainer__image", trainer_image)):
+        repository, _, tag = reference.rpartition(":")
+        chosen |= {f"{value}__repository": repository, f"{value}__tag": tag}
+    helm(cluster, "install", "tuning", str(CHART), "-n", name, "--wait", "--timeout=90s", *settings(**chosen))
+    return name
+
+
+def uninstall(cluster: RealCluster, system: str) -> None:
+    helm(cluster, "uninstall", "tuning", "-n", system)

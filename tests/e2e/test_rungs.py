@@ -6,19 +6,14 @@ recorded before stands after it.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.e2e.installed import leader
+from tests.e2e.installed import RESTRICTED, leader
 from tests.testcluster.claims import a_claim
 from tests.testcluster.client import eventually
 from tests.testcluster.realnode import RealCluster
 
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 ONE_THREAD = {"containers": [{"name": "trial", "env": [{"name": "OMP_NUM_THREADS", "value": "1"}]}]}
 CLAIM = "checkpoints"
 
@@ -49,14 +44,6 @@ def a_study() -> Object:
         "metadata": {"name": "rungs"},
         "spec": spec,
     }
-
-
-@pytest.fixture
-def shared() -> Iterator[Path]:
-    """A directory of this machine, which every user of a pod may write to."""
-    with tempfile.TemporaryDirectory(prefix="tuning-checkpoints-", ignore_cleanup_errors=True) as directory:
-        Path(directory).chmod(0o777)
-        yield Path(directory)
 
 
 def trials(cluster: RealCluster, namespace: str) -> list[Object]:
