@@ -6,6 +6,7 @@ study as a whole: neither limits nor the search.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from tuning_operator.api.study import StudySpec
@@ -154,6 +155,9 @@ class Desk:
 
     def _proven(self) -> bool:
         if any(each.run is not None and each.run.report is not None for each in self.view.open):
+            return True
+        unfinished = chain((each.trial for each in self.view.open), self.view.standing)
+        if any(trial.rungs or trial.replicates for trial in unfinished):
             return True
         return any(trial.result is not None and trial.result.step is not None for trial in self.view.recorded)
 

@@ -165,6 +165,15 @@ def test_a_trial_among_the_best_at_its_rung_trains_on() -> None:
 
 
 @pytest.mark.usefixtures("scheduler")
+def test_values_at_a_rung_prove_the_command_where_a_failed_start_is_still_seen() -> None:
+    """The Job of an attempt that could not begin may outlive that of the next one, which came to its rung."""
+    failed = Run(2, 0, RunState.ENDED, T0, T0, T0 + 2.0, exit_code=127)
+    scene = a_climb().with_trials(paused(0.9), paused(0.6), paused(0.7, attempt=2)).with_only_runs(failed)
+    assert scene.plan().status["state"] == "Running"
+    assert (0, 1) in starts(scene)
+
+
+@pytest.mark.usefixtures("scheduler")
 def test_another_one_is_paused_and_its_slot_is_free_when_its_run_is_gone() -> None:
     scene = a_climb(limits__parallel=1).with_trials(paused(0.5), paused(0.6), running(report=at_step(2, 0.1)))
     plan = scene.plan()
