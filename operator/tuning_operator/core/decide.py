@@ -39,7 +39,7 @@ def decide(snapshot: Snapshot, now: float, *, memo: Memo | None = None) -> Plan:
     desk = Desk(look(snapshot), spec, now, ladder=ladder(spec, snapshot.trials, kept=memo.rows))
     desk.look_at_all()
     tally = _tally(desk, memo)
-    search = _search(snapshot, desk)
+    search = _search(snapshot, desk, memo)
     end = search_end(spec, tally, search, now=now)
     if end is not None:
         _end_search(desk, end, tally)
@@ -96,12 +96,12 @@ def _tally(desk: Desk, memo: Memo) -> Tally:
     return tally
 
 
-def _search(snapshot: Snapshot, desk: Desk) -> Search:
+def _search(snapshot: Snapshot, desk: Desk, memo: Memo) -> Search:
     search = [each for each in desk.opens.values() if each.trial.role is Role.SEARCH]
     unfinished = [each for each in search if not each.paused or each.blocked]
     full = room(desk.spec, desk.view.total) == 0
     asked = not full and not unfinished and next_number(snapshot) not in snapshot.suggestions
-    exhausted = asked and nothing_left(snapshot)
+    exhausted = asked and nothing_left(snapshot, memo=memo)
     closed = desk.view.final is not None or bool(desk.further)
     going_on = 0
     if desk.ladder is not None and not unfinished and (search or desk.standing) and (full or exhausted or closed):

@@ -2,16 +2,18 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
 from tests.unit.core.builders import a_report, a_spec, a_study, failed, recorded, running, succeeded, was_stopped
 from tuning_operator.api.trial import Role, TrialState
 from tuning_operator.core.history import nothing_left, told
-from tuning_operator.core.model import Result
+from tuning_operator.core.model import Result, Rung
 from tuning_operator.core.naming import job_name, trial_name
 from tuning_operator.core.objectives import summarize
 from tuning_operator.core.times import seconds, timestamp
+from tuning_operator.search.types import Observation
 from tuning_trial.report import Best, Report
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -114,3 +116,18 @@ def test_a_space_is_exhausted_when_the_ledger_says_so() -> None:
     lost = a_study(**two_points).with_trials(succeeded(0.5), failed("TooManyDisruptions"))
     assert not nothing_left(lost.exhausted().snapshot), "the lost point was never tried, whatever the search last said"
     assert not nothing_left(a_study().with_trials(succeeded(0.5)).snapshot)
+
+
+def test_what_the_search_is_told_is_tried() -> None:
+    """It proposes none of that again, so a study that waited for it would never end."""
+    two_points = {"parameters": [{"name": "x", "float": {"min": 0, "max": 0.37, "step": 0.37}}]}
+    climbing = {"fidelity": {"parameter": "epochs", "min": 1, "max": 9}, "scheduler": {"name": "ASHA"}}
+    stopped = Result(TrialState.STOPPED, "TooManyFailures")
+    at_a_rung = recorded(stopped, rungs=(Rung(1, {"accuracy": 0.5}),))
+    before = Observation(-1, {"x": 0.37}, (0.5,))
+
+    assert nothing_left(a_study(**two_points, **climbing).with_trials(failed(), at_a_rung).snapshot)
+    assert not nothing_left(a_study(**two_points, **climbing).with_trials(failed(), recorded(stopped)).snapshot)
+    warm = a_study(**two_points).with_trials(succeeded(0.5)).snapshot
+    assert nothing_left(replace(warm, earlier=(before,)))
+    assert not nothing_left(replace(warm, earlier=(replace(before, parameters={"x": 0.0}),)))
