@@ -7,12 +7,13 @@ The clock is in the container: its first and its last command tell the time, whi
 along, so that neither the seconds of a status nor a watch are in between. Measured, one after the other:
 
 * start: a pod that is bound to the node when it is created, from the request to its first command.
-* handover: pods without any operator, all created at once, which the scheduler gives the GPU one after the other: from
-  the last command of one to the first of the next. The kubelet looks for ended containers once a second, and only what
-  it has reported as ended frees its GPU: so nobody can be faster than this, and nobody's gap is a mere start.
+* handover: pods without any operator, two of which wait while one runs, as with two queued: from the last command of
+  one to the first of the next. The kubelet looks for ended containers once a second, and only what it has reported as
+  ended frees its GPU, so that nobody's gap is a mere start.
 * a study that runs one trial at a time, with `limits.queued` 0 and 2: the same from trial to trial.
 
-The bar: with two queued at most 1.5 x the handover, by the medians. It needs root. The exit code is 1 if it is missed.
+Two ratios are told, by the medians: to the start, and to the handover. The exit code is 1 if the second is over 1.5.
+The GPU is a number of the node's status: what a device plugin takes is in none of these. It needs root.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from tests.testcluster.realnode import RealCluster
 from tests.testcluster.realnode.cluster import NODE
 
 BAR = 1.5
+WAITING = 2
 ONE = {"nvidia.com/gpu": "1"}
 
 Object = dict[str, Any]
@@ -72,7 +74,9 @@ def handovers(cluster: RealCluster, image: str, count: int, seconds: float) -> l
     namespace = cluster.new_namespace("bare")
     for number in range(count):
         cluster.client.create("pods", a_pod(f"pod-{number}", image, seconds, bound=False), namespace)
-    eventually(lambda: len(spans(cluster, namespace)) == count, timeout=60 + 10 * count, interval=1, what="every end")
+        ended = number + 1 - WAITING
+        eventually(lambda n=ended: len(spans(cluster, namespace)) >= n, timeout=60, what="the end of a pod")
+    eventually(lambda: len(spans(cluster, namespace)) == count, timeout=60, what="the end of all")
     return gaps(spans(cluster, namespace))
 
 
@@ -84,8 +88,13 @@ def of_a_study(cluster: RealCluster, image: str, count: int, seconds: float, *, 
     template = {"spec": {"template": {"spec": {"containers": [main]}}}}
     study["spec"]["trial"] = {"accelerator": {"count": 1}, "template": template}
     cluster.client.create("tuningstudies", study, namespace)
-    wait_for_state(cluster, namespace, "gaps", "Succeeded", "Failed", timeout=60 + 15 * count)
-    return gaps(spans(cluster, namespace))
+    wait_for_state(cluster, namespace, "gaps", "Succeeded", timeout=60 + 15 * count)
+    found = spans(cluster, namespace)
+    if len(found) != count:
+        raise RuntimeError(
+            f"{len(found)} pods of {count} trials told when they ran: the gaps between them mean nothing"
+        )
+    return gaps(found)
 
 
 def spans(cluster: RealCluster, namespace: str) -> list[tuple[float, float]]:
@@ -132,8 +141,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with OperatorProcess(cluster) as operator:
             eventually(lambda: operator.get("/readyz") == "ok\n", timeout=60, what="the watch runs")
             told("study, nothing queued", of_a_study(cluster, image, args.trials, args.seconds, queued=0), start)
-            ahead = told("study, two queued", of_a_study(cluster, image, args.trials, args.seconds, queued=2), start)
-    print(f"with two queued {ahead / bare:.2f} x the handover (bar {BAR:g})")
+            ahead = told(
+                "study, two queued", of_a_study(cluster, image, args.trials, args.seconds, queued=WAITING), start
+            )
+    print(f"with two queued {ahead / start:.2f} x the start, {ahead / bare:.2f} x the handover (bar {BAR:g})")
     return 0 if ahead <= BAR * bare else 1
 
 

@@ -3,8 +3,8 @@
     python -m tests.bench.soak [--minutes 30] [--studies 1000] [--large 10000] [--parallel 500]
 
 Known all the time: `studies` studies, nearly all of them ended, and one of `large` trials, all but the last hundred of
-which are recorded and which runs four at once. Ten studies run with `parallel` trials at once in all, pods of 50 to
-70 s; each that ends is looked through (every number once, every trial with its result), deleted, and followed by
+which are recorded and which runs four at once. Ten studies run with `parallel` trials at once in all, pods of 100
+to 140 s; each that ends is looked through (every number once, every trial with its result), deleted, and followed by
 another one, so that the cluster is as large at the end as in the beginning. A fault comes every minute: the operator's
 line cut, or dead for ten seconds; API server or etcd killed; etcd frozen; the controllers killed. The
 operator itself runs on. Memory is the resident set (VmRSS), every ten seconds.
@@ -41,7 +41,7 @@ from tests.testcluster.fakenode import FakeNode
 
 BAR_GROWTH, BAR_COST = 1.05, 1.25
 RUNNING, ROUNDS, LAST = 10, 4, 100
-SECONDS, JITTER = 50, 20
+SECONDS, JITTER = 100, 40
 EVERY, FAULT_EVERY, TOLD_EVERY = 10.0, 60.0, 30.0
 UNLIMITED = ("--kube-api-qps=5000", "--kube-api-burst=10000")
 
