@@ -60,20 +60,24 @@ def search_end(spec: StudySpec, tally: Tally, search: Search, *, now: float) -> 
         return _reached(spec, tally, tally.reached)
     limits = spec.limits
     drained = search.unfinished == 0 and (search.full or search.exhausted or search.closed)
-    # Once nothing is left to do, time stands still: a study that ended by its trials never becomes one that ended by
-    # its duration.
-    at = tally.last_end if drained else now
+    spent = tally.accelerator_seconds + search.live_seconds
+    all_spent = (
+        limits.accelerator_hours is not None
+        and (not drained or ACCELERATOR_HOURS_REACHED in tally.stop_reasons)
+        and spent >= limits.accelerator_hours * 3600
+    )
+    # Once nothing is left to do, time stands still: a study that ended by its trials, or by what they cost, never
+    # becomes one that ended by its duration.
+    at = tally.last_end if drained or (all_spent and search.unfinished == 0) else now
     if (
         limits.duration is not None
         and tally.started_at is not None
         and at - tally.started_at >= seconds(limits.duration)
     ):
         return End(DURATION_REACHED, f"{limits.duration} have passed since the first trial started (limits.duration)")
-    if limits.accelerator_hours is not None and (not drained or ACCELERATOR_HOURS_REACHED in tally.stop_reasons):
-        spent = tally.accelerator_seconds + search.live_seconds
-        if spent >= limits.accelerator_hours * 3600:
-            message = f"{limits.accelerator_hours:g} accelerator hours are spent (limits.acceleratorHours)"
-            return End(ACCELERATOR_HOURS_REACHED, message)
+    if all_spent:
+        message = f"{limits.accelerator_hours:g} accelerator hours are spent (limits.acceleratorHours)"
+        return End(ACCELERATOR_HOURS_REACHED, message)
     if not drained:
         return None
     if search.full:

@@ -182,6 +182,9 @@ def test_an_end_stays_what_it_was_however_late_it_is_looked_at() -> None:
         succeeded(0.5, ended=50), was_stopped("DurationReached", ended=56)
     )
     assert _reason(late.at(100_000).plan()) == "DurationReached"
+    spent = a_study(limits__trials=9, limits__duration="10m", limits__acceleratorHours=0.02)
+    spent = spent.with_trials(succeeded(0.5, ended=50, accelerator_seconds=72.0))
+    assert _reason(spent.at(100_000).plan()) == "AcceleratorHoursReached"
 
 
 EDITS: dict[str, tuple[Scene, dict[str, object], bool]] = {
