@@ -59,16 +59,16 @@ def told(snapshot: Snapshot, *, memo: Memo | None = None) -> Told:
 def nothing_left(snapshot: Snapshot, *, memo: Memo | None = None) -> bool:
     """Whether every point of the space was tried. The ledger itself says so where the space can be counted: what the
     search said last may be older than a trial that was lost, and an operator that starts anew has not asked it yet.
-    The points are those that the search is told, as it proposes none of them again; earlier results are among them."""
+    The points are those of this study that the search is told, as it proposes none of them again."""
     try:
         space = space_of(snapshot.study.spec)
     except ValueError:
         return False
     if space.size is None or snapshot.study.spec.scheduler.name is SchedulerName.PBT:
         return snapshot.exhausted  # with PBT points come again, and the search knows when every member is done
-    if len(snapshot.trials) + len(snapshot.earlier) < space.size:
+    if len(snapshot.trials) < space.size:
         return False
-    tried = {space.key(each.parameters) for each in told(snapshot, memo=memo).history}
+    tried = {space.key(each.parameters) for each in told(snapshot, memo=memo).history if each.number >= 0}
     return len(tried - {None}) >= space.size
 
 

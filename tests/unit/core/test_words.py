@@ -2,7 +2,6 @@
 
 import math
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -13,7 +12,6 @@ from tuning_operator.core.model import Result, Rung
 from tuning_operator.core.naming import job_name, trial_name
 from tuning_operator.core.objectives import summarize
 from tuning_operator.core.times import seconds, timestamp
-from tuning_operator.search.types import Observation
 from tuning_trial.report import Best, Report
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -124,10 +122,6 @@ def test_what_the_search_is_told_is_tried() -> None:
     climbing = {"fidelity": {"parameter": "epochs", "min": 1, "max": 9}, "scheduler": {"name": "ASHA"}}
     stopped = Result(TrialState.STOPPED, "TooManyFailures")
     at_a_rung = recorded(stopped, rungs=(Rung(1, {"accuracy": 0.5}),))
-    before = Observation(-1, {"x": 0.37}, (0.5,))
 
     assert nothing_left(a_study(**two_points, **climbing).with_trials(failed(), at_a_rung).snapshot)
     assert not nothing_left(a_study(**two_points, **climbing).with_trials(failed(), recorded(stopped)).snapshot)
-    warm = a_study(**two_points).with_trials(succeeded(0.5)).snapshot
-    assert nothing_left(replace(warm, earlier=(before,)))
-    assert not nothing_left(replace(warm, earlier=(replace(before, parameters={"x": 0.0}),)))
